@@ -1,0 +1,1 @@
+"""Reading and writing Core ML files: protobuf access, weight codecs, descriptions, validation."""
