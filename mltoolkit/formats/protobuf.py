@@ -52,8 +52,6 @@ def proto_module(name: str) -> Any:
     """
     with _lock:
         if name not in _loaded:
-            # Model_pb2 pulls in all others; they must come from one import under one stand-in.
-            _import_proto_module("Model_pb2") if name != "Model_pb2" else None
             _loaded[name] = _import_proto_module(name)
         return _loaded[name]
 
