@@ -1,0 +1,142 @@
+"""What a layer converter works with: its layer's inputs, outputs and weights, and the graph builder.
+
+Blobs of specification ≤ 3 (``RANK5_ARRAY_MAPPING``) have rank 5, [Sequence, Batch, C, H, W]. They are held here as rank
+4, [N, C, H, W] with N = Sequence · Batch (sequence-major) and the batch size the same everywhere in the network, so that
+convolutions need no reshaping. With ``EXACT_ARRAY_MAPPING`` (specification ≥ 4) blobs keep their own rank. Axes in the
+format count from the end (W −1, H −2, C −3), so most converters serve both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
+from mltoolkit.formats.weights import read_weight
+from mltoolkit.graph.builder import Dimension, GraphBuilder, shape_of
+
+CHANNEL, HEIGHT, WIDTH = -3, -2, -1
+
+
+class LayerContext:
+    """The state of one network while its layers are converted.
+
+    Attributes:
+        builder: emits ONNX nodes.
+        rank5: blobs are [Sequence, Batch, C, H, W], held as [N, C, H, W]; else they have their own rank.
+        batch: the batch size B in N = S · B (only meaningful with ``rank5``).
+        layer: the layer being converted (a NeuralNetworkLayer message).
+        values: the graph value that currently holds each blob, by blob name (names are not single-assignment).
+    """
+
+    def __init__(self, builder: GraphBuilder, *, rank5: bool, batch: int = 1) -> None:
+        self.builder = builder
+        self.rank5 = rank5
+        self.batch = batch
+        self.layer: Any = None
+        self.values: dict[str, ir.Value] = {}
+        self.custom_layers: dict[str, Any] = {}
+
+    @property
+    def where(self) -> str:
+        """The current layer, for errors."""
+        return f"layer {self.layer.name!r} ({self.layer.WhichOneof('layer')})"
+
+    @property
+    def params(self) -> Any:
+        """The parameters of the current layer."""
+        return getattr(self.layer, self.layer.WhichOneof("layer"))
+
+    def input(self, index: int = 0) -> ir.Value:
+        """The value of the layer's input blob.
+
+        Raises:
+            InvalidModelError: the layer has fewer inputs, or no earlier layer or model input makes that blob.
+        """
+        if index >= len(self.layer.input):
+            raise InvalidModelError(
+                f"the layer needs at least {index + 1} inputs but has {len(self.layer.input)}", where=self.where
+            )
+        name = self.layer.input[index]
+        if name not in self.values:
+            raise InvalidModelError(
+                f"nothing before the layer makes its input {name!r}",
+                where=self.where,
+                fix=did_you_mean(name, self.values),
+            )
+        return self.values[name]
+
+    def inputs(self) -> list[ir.Value]:
+        """The values of all input blobs."""
+        return [self.input(index) for index in range(len(self.layer.input))]
+
+    def output(self, value: ir.Value, index: int = 0) -> None:
+        """Make ``value`` the layer's output blob number ``index``."""
+        if index >= len(self.layer.output):
+            raise InvalidModelError(
+                f"the layer needs at least {index + 1} outputs but has {len(self.layer.output)}", where=self.where
+            )
+        self.values[self.layer.output[index]] = value
+
+    def weight(self, field: str, shape: Sequence[int], *, channel_axis: int = 0, params: Any = None) -> NDArray[np.float32]:
+        """The values of a weight of the layer as float32 of the given shape, whatever its encoding.
+
+        Args:
+            field: name of the ``WeightParams`` field in ``params`` (by default the layer's parameters).
+            shape: the shape it must have.
+            channel_axis: axis along which per-channel quantization scales lie.
+        """
+        holder = self.params if params is None else params
+        return read_weight(getattr(holder, field), tuple(shape), f"{self.where}, {field}", channel_axis)
+
+    def weight_constant(self, values: NDArray[np.float32], field: str) -> ir.Value:
+        """A weight as a named constant of the graph."""
+        return self.builder.constant(values, name=f"{self.layer.name}/{field}")
+
+    def axis(self, value: ir.Value, axis: int) -> int:
+        """A negative axis of a blob as the non-negative axis of its value.
+
+        onnxruntime's NCHWc layout pass skips nodes with negative axes.
+
+        Raises:
+            InvalidModelError: the blob has too few dimensions.
+        """
+        rank = len(shape_of(value))
+        if not -rank <= axis < rank:
+            raise InvalidModelError(f"the layer needs axis {axis} of a blob of rank {rank}", where=self.where)
+        return axis % rank
+
+    def size(self, value: ir.Value, axis: int) -> int:
+        """The static size of an axis.
+
+        Raises:
+            UnsupportedModelError: the size is only known when the model runs.
+        """
+        size = shape_of(value)[self.axis(value, axis)]
+        if not isinstance(size, int):
+            raise UnsupportedModelError(
+                f"the layer needs to know the size of axis {axis} of its input before the model runs", where=self.where
+            )
+        return size
+
+    def static_shape(self, value: ir.Value) -> tuple[int, ...]:
+        """The whole static shape of a value; see :meth:`size`."""
+        return tuple(self.size(value, axis) for axis in range(len(shape_of(value))))
+
+    def shape(self, value: ir.Value) -> tuple[Dimension, ...]:
+        """The shape of a value, unknown sizes included."""
+        return shape_of(value)
+
+    def check_channels(self, value: ir.Value, expected: int) -> None:
+        """Check that the channel axis of a blob has ``expected`` elements, where that is known.
+
+        Raises:
+            InvalidModelError: it has another size.
+        """
+        size = shape_of(value)[self.axis(value, CHANNEL)]
+        if isinstance(size, int) and size != expected:
+            raise InvalidModelError(f"the layer expects {expected} input channels but gets {size}", where=self.where)

@@ -1,0 +1,55 @@
+"""Which function converts which layer type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mltoolkit.converters.neural_network.context import LayerContext
+
+LayerConverter = Callable[["LayerContext", Any], None]
+
+# One module a layer family; importing it registers its converters.
+FAMILIES = (
+    "activation",
+    "convolution",
+    "custom",
+    "elementwise",
+    "inner_product",
+    "normalization",
+    "pooling",
+    "recurrent",
+    "reduction",
+    "resize",
+    "shape",
+    "slicing",
+    "unary",
+)
+
+_converters: dict[str, LayerConverter] = {}
+
+
+def converts(*layer_types: str) -> Callable[[LayerConverter], LayerConverter]:
+    """Register a function as the converter of layer types (names of the ``layer`` oneof of NeuralNetworkLayer).
+
+    The function reads its inputs with ``context.input(i)``, emits nodes through ``context.builder`` and hands over its
+    results with ``context.output(i, value)``.
+    """
+
+    def register(function: LayerConverter) -> LayerConverter:
+        for layer_type in layer_types:
+            if layer_type in _converters:
+                raise RuntimeError(f"two converters for the layer type {layer_type!r}")
+            _converters[layer_type] = function
+        return function
+
+    return register
+
+
+def layer_converters() -> dict[str, LayerConverter]:
+    """All converters by layer type."""
+    for family in FAMILIES:
+        import_module(f"mltoolkit.converters.neural_network.{family}")
+    return _converters

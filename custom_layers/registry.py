@@ -1,0 +1,81 @@
+"""Which Python class stands for which custom layer class name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from mltoolkit.custom_layers.protocol import CustomLayer
+from mltoolkit.errors import ArgumentError, MissingCustomLayerError, did_you_mean
+
+LayerClass = type[CustomLayer]
+_AnyLayerClass = TypeVar("_AnyLayerClass", bound=LayerClass)
+
+_registered: dict[str, LayerClass] = {}
+
+
+def register_custom_layer(layer_class: _AnyLayerClass) -> _AnyLayerClass:
+    """Class decorator: use the class wherever a model has a custom layer of its ``class_name``.
+
+    Registering another class under the same name raises ArgumentError; the same class may be defined again under the
+    same module and name, as happens when a notebook cell is run twice.
+    """
+    name = _checked_name(layer_class)
+    known = _registered.get(name)
+    if known is not None and (known.__module__, known.__qualname__) != (
+        layer_class.__module__,
+        layer_class.__qualname__,
+    ):
+        raise ArgumentError(
+            f"the custom layer {name!r} is already registered by {known.__module__}.{known.__qualname__}",
+            fix="Pass the other one to load(..., custom_layers=[...]), which goes first",
+        )
+    _registered[name] = layer_class
+    return layer_class
+
+
+def _checked_name(layer_class: object) -> str:
+    if not (isinstance(layer_class, type) and issubclass(layer_class, CustomLayer)):
+        raise ArgumentError(
+            f"a custom layer is a subclass of mltoolkit.custom_layers.CustomLayer, not {layer_class!r}"
+        )
+    if not layer_class.class_name:
+        raise ArgumentError(
+            f"the custom layer {layer_class.__name__} has no class_name",
+            fix="Set it to the className of the layer in the model file",
+        )
+    return layer_class.class_name
+
+
+class CustomLayerSet:
+    """The custom layers that one model may use: those given for it first, then the registered ones.
+
+    Args:
+        given: layer classes, or a mapping from class names of the file to layer classes.
+    """
+
+    def __init__(self, given: Iterable[LayerClass] | Mapping[str, LayerClass] = ()) -> None:
+        if isinstance(given, Mapping):
+            for layer_class in given.values():
+                _checked_name(layer_class)
+            self._given = dict(given)
+        else:
+            self._given = {_checked_name(layer_class): layer_class for layer_class in given}
+
+    def find(self, class_name: str, where: str) -> LayerClass:
+        """The class for a class name.
+
+        Raises:
+            MissingCustomLayerError: there is none.
+        """
+        found = self._given.get(class_name) or _registered.get(class_name)
+        if found is None:
+            known = [*self._given, *_registered]
+            hint = did_you_mean(class_name, known) + " " if known else ""
+            raise MissingCustomLayerError(
+                f"the custom layer {class_name!r} has no Python class",
+                where=where,
+                fix=f"{hint}Register one with @mltoolkit.register_custom_layer "
+                "or pass it to load(..., custom_layers=[...])",
+            )
+        return found
