@@ -1,0 +1,124 @@
+"""Running one layer: protobuf message → ONNX graph → onnxruntime → arrays. Shared by the tests of all layer families."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+from numpy.typing import NDArray
+
+from mltoolkit.converters.neural_network import registry
+from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.formats.protobuf import proto_module
+from mltoolkit.formats.weights import write_float32
+from mltoolkit.graph.builder import Dimension, GraphBuilder, shape_of
+
+
+def new_layer(
+    kind: str, inputs: Sequence[str] = ("x",), outputs: Sequence[str] = ("y",), name: str = "the layer"
+) -> tuple[Any, Any]:
+    """A layer message of the given type, and its parameters message to fill in."""
+    layer = proto_module("NeuralNetwork_pb2").NeuralNetworkLayer(name=name)
+    layer.input.extend(inputs)
+    layer.output.extend(outputs)
+    params = getattr(layer, kind)
+    params.SetInParent()
+    return layer, params
+
+
+def set_weight(params: Any, values: Any) -> None:
+    """Store values as float32 in a WeightParams message."""
+    write_float32(params, np.asarray(values, dtype=np.float32))
+
+
+def convert_layer(
+    layer: Any,
+    shapes: Mapping[str, Sequence[Dimension]],
+    *,
+    rank5: bool = True,
+    batch: int = 1,
+) -> tuple[GraphBuilder, LayerContext]:
+    """The graph of one layer whose float32 inputs have these shapes (as held: rank 4 with ``rank5``)."""
+    for family in registry.FAMILIES:
+        module = f"mltoolkit.converters.neural_network.{family}"
+        if find_spec(module):
+            import_module(module)
+    builder = GraphBuilder("test")
+    context = LayerContext(builder, rank5=rank5, batch=batch)
+    for name, shape in shapes.items():
+        context.values[name] = builder.input(name, np.float32, shape)
+    context.layer = layer
+    with builder.scope(layer.name):
+        registry._converters[layer.WhichOneof("layer")](context, layer)
+    return builder, context
+
+
+def run_layer(
+    layer: Any,
+    inputs: Mapping[str, NDArray[Any]],
+    rank5: bool = True,
+    *,
+    batch: int = 1,
+    shapes: Mapping[str, Sequence[Dimension]] | None = None,
+) -> dict[str, NDArray[Any]]:
+    """The layer's outputs by blob name, computed by onnxruntime.
+
+    Checks on the way that the graph is valid ONNX and that every shape known beforehand is the shape that comes out.
+
+    Args:
+        layer: a NeuralNetworkLayer message.
+        inputs: values of the input blobs, as the graph holds them: [N, C, H, W] with ``rank5``.
+        rank5: see LayerContext.
+        batch: see LayerContext.
+        shapes: shapes to declare for some inputs in place of their own, e.g. with symbolic sizes.
+    """
+    arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in inputs.items()}
+    declared = {name: array.shape for name, array in arrays.items()} | dict(shapes or {})
+    builder, context = convert_layer(layer, declared, rank5=rank5, batch=batch)
+    outputs = {}
+    for name in layer.output:
+        # An identity gives every output a name and a value of its own, even where a layer hands its input through.
+        outputs[name] = builder.op("Identity", context.values[name], name=f"output/{name}")
+    model = ir.to_proto(builder.finish(list(outputs.values())))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    used = {value.name for value in session.get_inputs()}
+    results = session.run(
+        [value.name for value in outputs.values()],
+        {name: array for name, array in arrays.items() if name in used},
+    )
+    for value, result in zip(outputs.values(), results, strict=True):
+        inferred = shape_of(value)
+        assert len(inferred) == result.ndim, f"inferred {inferred}, computed {result.shape}"
+        for known, size in zip(inferred, result.shape, strict=True):
+            assert not isinstance(known, int) or known == size, (
+                f"inferred {inferred}, computed {result.shape}"
+            )
+    return dict(zip(outputs, results, strict=True))
+
+
+def assert_close(
+    actual: NDArray[Any], expected: NDArray[Any], tolerance: float = 1e-5, what: str = ""
+) -> None:
+    """Shapes equal and |actual − expected| ≤ tolerance · max(1, |expected|) everywhere; shows the worst value."""
+    assert actual.shape == expected.shape, f"{what} shape {actual.shape}, expected {expected.shape}"
+    if not actual.size:
+        return
+    with np.errstate(invalid="ignore"):
+        error = np.abs(actual.astype(np.float64) - expected) / np.maximum(1.0, np.abs(expected))
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+    error = np.where(same, 0.0, error)
+    worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
+    assert error[worst] <= tolerance, (
+        f"{what} worst error {error[worst]:.3g} > {tolerance:g} at {tuple(map(int, worst))}: "
+        f"{actual[worst]!r}, expected {expected[worst]!r}"
+    )
