@@ -1,4 +1,4 @@
-"""Running one layer: protobuf message → ONNX graph → onnxruntime → arrays. Shared by the tests of all layer families."""
+"""Running one layer: protobuf message → ONNX graph → onnxruntime → arrays. Shared by all layer families' tests."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def run_layer(
 ) -> dict[str, NDArray[Any]]:
     """The layer's outputs by blob name, computed by onnxruntime.
 
-    Checks on the way that the graph is valid ONNX and that every shape known beforehand is the shape that comes out.
+    Checks on the way that the graph is valid ONNX and that every shape known beforehand comes out.
 
     Args:
         layer: a NeuralNetworkLayer message.
@@ -82,7 +82,7 @@ def run_layer(
     builder, context = convert_layer(layer, declared, rank5=rank5, batch=batch)
     outputs = {}
     for name in layer.output:
-        # An identity gives every output a name and a value of its own, even where a layer hands its input through.
+        # An identity gives each output a name and value of its own, even where a layer hands its input on.
         outputs[name] = builder.op("Identity", context.values[name], name=f"output/{name}")
     model = ir.to_proto(builder.finish(list(outputs.values())))
     options = onnxruntime.SessionOptions()
@@ -109,7 +109,7 @@ def run_layer(
 def assert_close(
     actual: NDArray[Any], expected: NDArray[Any], tolerance: float = 1e-5, what: str = ""
 ) -> None:
-    """Shapes equal and |actual − expected| ≤ tolerance · max(1, |expected|) everywhere; shows the worst value."""
+    """Shapes equal and |actual − expected| ≤ tolerance · max(1, |expected|) everywhere; shows the worst."""
     assert actual.shape == expected.shape, f"{what} shape {actual.shape}, expected {expected.shape}"
     if not actual.size:
         return
