@@ -1,4 +1,4 @@
-"""Running one layer: protobuf message → ONNX graph → onnxruntime → arrays. Shared by all layer families' tests."""
+"""Running one layer: protobuf message → ONNX graph → onnxruntime → arrays (for all layer families)."""
 
 from __future__ import annotations
 
