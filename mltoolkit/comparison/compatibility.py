@@ -60,7 +60,9 @@ def check_interfaces(reference: ComparableModel, other: ComparableModel) -> None
         for role in ("predicted_feature_name", "predicted_probabilities_name"):
             names = getattr(reference, role), getattr(other, role)
             if names[0] != names[1]:
-                differences.append(f"{role} is {names[0]!r} in the first model and {names[1]!r} in the second")
+                differences.append(
+                    f"{role} is {names[0]!r} in the first model and {names[1]!r} in the second"
+                )
     if differences:
         raise ComparisonError(
             "the two models do not have the same interface: " + "; ".join(differences),
@@ -75,7 +77,9 @@ def _differences(side: str, first: Sequence[Feature], second: Sequence[Feature])
     for name in a:
         if name in b and a[name] is not b[name]:
             kinds = (kind.__name__.removesuffix("Feature").lower() for kind in (a[name], b[name]))
-            found.append(f"the {side} {name!r} is " + " in the first model and ".join(kinds) + " in the second")
+            found.append(
+                f"the {side} {name!r} is " + " in the first model and ".join(kinds) + " in the second"
+            )
     return found
 
 

@@ -11,10 +11,10 @@ IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", "
 
 
 def list_images(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """All picture files below a folder, whatever the case of their extension, in the order of their relative paths.
+    """All picture files below a folder, whatever the case of their extension, in the order of their paths.
 
-    Hidden files and folders (a leading dot) and files of other types are passed over. Symbolic links are followed,
-    each real folder once.
+    Hidden files and folders (a leading dot) and files of other types are passed over. Symbolic links are
+    followed, each real folder once.
 
     Args:
         folder: an existing folder.
@@ -30,7 +30,7 @@ def list_images(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
         unreadable.append((Path(error.filename), error.strerror or str(error)))
 
     for parent, subfolders, names in os.walk(folder, onerror=note, followlinks=True):
-        status = os.stat(parent)
+        status = Path(parent).stat()
         identity = (status.st_dev, status.st_ino)
         if identity in visited:
             subfolders.clear()

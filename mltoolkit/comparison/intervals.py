@@ -9,11 +9,12 @@ from mltoolkit.errors import ArgumentError
 
 
 def wilson_interval(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a fraction, which stays inside 0..1 and is honest for fractions near the ends.
+    """Wilson's score interval of a fraction: inside 0..1, and honest for fractions near the ends.
 
-    The set of all p with |successes/trials - p| <= z * sqrt(p (1 - p) / trials), where z is the exact two-sided
-    normal quantile (1.959963984540054 for 95 %). E. B. Wilson, "Probable inference, the law of succession, and
-    statistical inference", Journal of the American Statistical Association 22 (1927), 209-212.
+    The set of all p with |successes/trials - p| <= z * sqrt(p (1 - p) / trials), where z is the exact
+    two-sided normal quantile (1.959963984540054 for 95 %). E. B. Wilson, "Probable inference, the law of
+    succession, and statistical inference", Journal of the American Statistical Association 22 (1927),
+    209-212.
 
     Args:
         successes: how many trials succeeded, 0..trials.

@@ -1,7 +1,8 @@
 """Matching the class lists of two classifiers.
 
-Label strings need not be unique: Apple's SqueezeNet has "macbook" and "pot" twice. Where both models carry the same
-list, classes are therefore matched by index. Only where the lists differ does a class go by its label string.
+Label strings need not be unique: Apple's SqueezeNet has "macbook" and "pot" twice. Where both models carry
+the same list, classes are therefore matched by index. Only where the lists differ does a class go by its
+label string.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class ClassDifference:
         other_class: index of the second model's answer in its own class list.
         agree: whether both answers are the same class.
         in_top_k: whether the first model's answer is among the k best of the second.
-        kl: divergence of the probabilities in nats; None where the scores are not probabilities, or the two lists
-            do not hold the same classes.
+        kl: divergence of the probabilities in nats; None where the scores are not probabilities, or the two
+            lists do not hold the same classes.
     """
 
     reference_class: int
@@ -44,8 +45,8 @@ class ClassMatch:
         reference: labels of the first model as strings, by class index.
         other: labels of the second model as strings, by class index.
         by_index: the two lists are equal, so that an index means the same class in both.
-        order: for each class of the first model its index in the second; None where the lists hold different or
-            repeated labels.
+        order: for each class of the first model its index in the second; None where the lists hold
+            different or repeated labels.
     """
 
     reference: tuple[str, ...]
@@ -54,7 +55,7 @@ class ClassMatch:
     order: NDArray[np.intp] | None
 
     def compare(self, p: NDArray[np.floating], q: NDArray[np.floating], k: int) -> ClassDifference:
-        """The difference of score vectors ``p`` (first model) and ``q`` (second), one axis each, without NaN."""
+        """The difference of the score vectors ``p`` (first model) and ``q`` (second), without NaN."""
         first, second = top_1(p), top_1(q)
         if self.by_index:
             agree = first == second

@@ -7,23 +7,24 @@ from numpy.typing import ArrayLike, NDArray
 
 from mltoolkit.errors import ArgumentError
 
-#: Probabilities below this count as this in a divergence: far under what a float32 softmax tells apart from zero in
-#: practice, and high enough that one vanished class does not drown all the others.
+#: Probabilities below this count as this in a divergence: far under what a float32 softmax tells apart from
+#: zero in practice, and high enough that one vanished class does not drown all the others.
 PROBABILITY_FLOOR = 1e-12
 
 
 def snr_db(reference: ArrayLike, other: ArrayLike) -> float:
     """Signal-to-noise ratio 10 log10(sum reference² / sum (other - reference)²).
 
-    Elements that are the same infinity, or NaN, in both carry no noise and are left out; one that is not finite in
-    only one of the two is infinite noise.
+    Elements that are the same infinity, or NaN, in both carry no noise and are left out; one that is not
+    finite in only one of the two is infinite noise.
 
     Args:
         reference: the signal, any shape and real dtype.
         other: the signal with noise, the same shape.
 
     Returns:
-        Decibels: +inf where both are equal, -inf for noise on a silent reference or for infinite noise. Never NaN.
+        Decibels: +inf where both are equal, -inf for noise on a silent reference or for infinite noise.
+            Never NaN.
 
     Raises:
         ArgumentError: the shapes differ.
@@ -55,19 +56,19 @@ def psnr_db(reference: ArrayLike, other: ArrayLike, *, peak: float | None = None
     0.0
     """
     if peak is not None and not (peak > 0 and np.isfinite(peak)):
-        raise ArgumentError(f"the peak of a signal is {peak}", fix="Give a positive number, such as 255 for pixels")
+        raise ArgumentError(
+            f"the peak of a signal is {peak}", fix="Give a positive number, such as 255 for pixels"
+        )
     signal, noise, broken = _paired(reference, other)
     height = peak if peak is not None else float(np.max(np.abs(signal))) if signal.size else 0.0
     return _ratio_db(height**2, noise, broken)
 
 
-def kl_divergence(
-    reference: ArrayLike, other: ArrayLike, *, floor: float = PROBABILITY_FLOOR
-) -> float:
+def kl_divergence(reference: ArrayLike, other: ArrayLike, *, floor: float = PROBABILITY_FLOOR) -> float:
     """Kullback-Leibler divergence sum p ln(p / q) of two probability vectors, p the reference.
 
-    Both are first clipped from below to ``floor`` and divided by their sum, so that the result is finite, zero only
-    for equal vectors, and never negative.
+    Both are first clipped from below to ``floor`` and divided by their sum, so that the result is finite,
+    zero only for equal vectors, and never negative.
 
     Args:
         reference: p, one axis, values >= 0 with a positive sum.
@@ -89,7 +90,7 @@ def kl_divergence(
     for vector in (p, q):
         if not is_distribution(vector):
             raise ArgumentError(
-                "a vector is not a probability distribution: it has negative or non-finite values, or sums to zero",
+                "this is no probability distribution: a value is negative or not finite, or the sum is zero",
                 fix="Apply a softmax to scores first",
             )
     p, q = (np.maximum(vector / vector.sum(), floor) for vector in (p, q))
@@ -119,7 +120,7 @@ def equal_fraction(reference: ArrayLike, other: ArrayLike) -> float:
 
 
 def _paired(reference: ArrayLike, other: ArrayLike) -> tuple[NDArray[np.float64], float, bool]:
-    """The comparable elements of the reference, the mean squared noise on them, and whether noise is infinite."""
+    """The comparable elements of the reference, their mean squared noise, whether noise is infinite."""
     a, b = (np.asarray(array, dtype=np.float64).reshape(-1) for array in (reference, other))
     _require_same_shape(np.asarray(reference), np.asarray(other))
     finite = np.isfinite(a) & np.isfinite(b)
@@ -134,7 +135,9 @@ def _paired(reference: ArrayLike, other: ArrayLike) -> tuple[NDArray[np.float64]
 
 def _require_same_shape(a: NDArray[np.generic], b: NDArray[np.generic]) -> None:
     if a.shape != b.shape:
-        raise ArgumentError(f"two arrays of shapes {a.shape} and {b.shape} cannot be compared element by element")
+        raise ArgumentError(
+            f"two arrays of shapes {a.shape} and {b.shape} cannot be compared element by element"
+        )
 
 
 def _ratio_db(signal: float, noise: float, broken: bool) -> float:

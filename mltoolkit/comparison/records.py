@@ -11,8 +11,10 @@ class OutputDifference:
 
     Attributes:
         name: the output.
-        snr_db: signal-to-noise ratio in dB, the first model's output being the signal; +inf where they are equal.
-        psnr_db: the same with the peak as signal: 255 for pictures, else the greatest magnitude in this output.
+        snr_db: signal-to-noise ratio in dB, the first model's output being the signal; +inf where they are
+            equal.
+        psnr_db: the same with the peak as signal: 255 for pictures, else the greatest magnitude in this
+            output.
         ssim: structural similarity of two pictures; None for other outputs, or without scikit-image.
         equal: fraction of equal elements; None unless the output holds integers.
         reference_value: the first model's value, of an output of one element only.
@@ -37,7 +39,8 @@ class InputComparison:
         name: the file, or "input 7".
         reference_label: the first model's answer.
         other_label: the second model's answer.
-        reference_score: the first model's score of its own answer (a probability where the network ends in softmax).
+        reference_score: the first model's score of its own answer (a probability where the network ends in
+            softmax).
         other_score: the second model's score of its own answer.
         agree: whether both answers are the same class.
         in_top_k: whether the first model's answer is among the k best of the second.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,9 +24,9 @@ def ssim_available() -> bool:
 def ssim(reference: ArrayLike, other: ArrayLike, *, peak: float = 255.0) -> float:
     """Mean structural similarity index, 1 for equal pictures.
 
-    Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility to
-    structural similarity", IEEE Transactions on Image Processing 13 (2004), with the paper's Gaussian window of
-    sigma 1.5 and population covariance; the mean over channels for colour pictures.
+    Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility
+    to structural similarity", IEEE Transactions on Image Processing 13 (2004), with the paper's Gaussian
+    window of sigma 1.5 and population covariance; the mean over channels for colour pictures.
 
     Args:
         reference: (H, W) or channels first (C, H, W), any real dtype; H and W at least 11.
@@ -44,8 +45,9 @@ def ssim(reference: ArrayLike, other: ArrayLike, *, peak: float = 255.0) -> floa
             f"pictures of shapes {a.shape} and {b.shape} have no SSIM",
             fix=f"Give two of one shape, (H, W) or (C, H, W), at least {WINDOW} pixels high and wide",
         )
-    from skimage.metrics import structural_similarity
+    from skimage import metrics
 
+    structural_similarity: Any = metrics.structural_similarity
     return float(
         structural_similarity(
             a,

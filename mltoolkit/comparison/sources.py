@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ class Sample:
     Attributes:
         index: place in the sample data, from 0.
         name: what the report calls it: the path of a file (relative to a given folder), else "input 7".
-        value: a dictionary by input name; or the value of the model's single input: for an image a path, PIL image
-            or array.
+        value: a dictionary by input name; or the value of the model's single input: for an image a path,
+            PIL image or array.
     """
 
     index: int
@@ -46,7 +46,8 @@ class SampleStream:
         samples: to be consumed once; endless where the caller's iterator is.
         total: how many there are, None where that is unknown.
         source: what they come from, for messages.
-        single_input: the input that a sample which is not a dictionary stands for; None where there is no such.
+        single_input: the input that a sample which is not a dictionary stands for; None where there is no
+            such.
         unreadable: what could not be read while listing them.
     """
 
@@ -54,27 +55,29 @@ class SampleStream:
     total: int | None
     source: str
     single_input: Feature | None
-    unreadable: tuple[UnreadableInput, ...] = field(default=())
+    unreadable: tuple[UnreadableInput, ...] = ()
 
 
 def open_samples(sample_data: Any, inputs: Sequence[Feature]) -> SampleStream:
     """The samples in ``sample_data`` for a model with these inputs.
 
     Args:
-        sample_data: a folder of pictures or one picture file (``str`` or path), a PIL image, or an iterable whose
-            items are dictionaries by input name, or values of the model's single input. A generator must yield a
-            new array each time: several samples are under way at once.
+        sample_data: a folder of pictures or one picture file (``str`` or path), a PIL image, or an iterable
+            whose items are dictionaries by input name, or values of the model's single input. A generator
+            must yield a new array each time: several samples are under way at once.
         inputs: the model's inputs.
 
     Raises:
         ComparisonError: there is nothing in it, it is of no such kind, or does not suit the inputs.
     """
     if isinstance(sample_data, str | os.PathLike):
-        return _open_path(Path(os.fspath(sample_data)), inputs)
+        return _open_path(Path(os.fsdecode(sample_data)), inputs)
     if isinstance(sample_data, Image.Image):
         sample_data = [sample_data]
     if isinstance(sample_data, Mapping | np.ndarray | bytes) or not isinstance(sample_data, Iterable):
-        raise ComparisonError(f"sample data of type {type(sample_data).__name__} cannot be compared on", fix=_ACCEPTED)
+        raise ComparisonError(
+            f"sample data of type {type(sample_data).__name__} cannot be compared on", fix=_ACCEPTED
+        )
     total = len(sample_data) if isinstance(sample_data, Sized) else None
     source = "the given list" if total is not None else "the given iterator"
     if total == 0:
@@ -87,7 +90,9 @@ def _open_path(path: Path, inputs: Sequence[Feature]) -> SampleStream:
     image = _image_input(path, inputs)
     if not path.exists():
         raise ComparisonError(
-            "the sample data does not exist", where=str(path), fix=f"Check the path; it is relative to {Path.cwd()}"
+            "the sample data does not exist",
+            where=str(path),
+            fix=f"Check the path; it is relative to {Path.cwd()}",
         )
     if not path.is_dir():
         return SampleStream(iter([Sample(0, str(path), path)]), 1, str(path), image)
@@ -97,7 +102,7 @@ def _open_path(path: Path, inputs: Sequence[Feature]) -> SampleStream:
         raise ComparisonError(
             f"the folder holds no picture{reasons}",
             where=str(path),
-            fix=f"Pictures are files of the types {' '.join(sorted(IMAGE_EXTENSIONS))}, at any depth, not hidden",
+            fix=f"Pictures are {' '.join(sorted(IMAGE_EXTENSIONS))} files at any depth that are not hidden",
         )
     samples = (Sample(i, file.relative_to(path).as_posix(), file) for i, file in enumerate(files))
     listed = tuple(UnreadableInput(str(folder), reason) for folder, reason in unreadable)
@@ -141,10 +146,11 @@ def _number(items: Iterable[Any], inputs: Sequence[Feature], single: Feature | N
 def _name(index: int, values: Iterable[Any]) -> str:
     for value in values:
         if isinstance(value, str | os.PathLike):
-            return os.fspath(value) if isinstance(os.fspath(value), str) else os.fsdecode(value)
+            return os.fsdecode(value)
         # PIL keeps the path of an image that was opened from a file.
-        if isinstance(value, Image.Image) and isinstance(getattr(value, "filename", None), str) and value.filename:
-            return str(value.filename)
+        filename = getattr(value, "filename", None) if isinstance(value, Image.Image) else None
+        if isinstance(filename, str) and filename:
+            return filename
     return f"input {index}"
 
 

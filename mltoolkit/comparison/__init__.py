@@ -1,0 +1,24 @@
+"""Comparing two models: input sources, metrics, the harness and its report."""
+
+from mltoolkit.comparison.harness import compare_models
+from mltoolkit.comparison.intervals import wilson_interval
+from mltoolkit.comparison.metrics import kl_divergence, psnr_db, snr_db
+from mltoolkit.comparison.records import InputComparison, OutputDifference, UnreadableInput
+from mltoolkit.comparison.report import ComparisonReport
+from mltoolkit.comparison.similarity import ssim
+from mltoolkit.comparison.summary import Decibels, OutputSummary
+
+__all__ = [
+    "ComparisonReport",
+    "Decibels",
+    "InputComparison",
+    "OutputDifference",
+    "OutputSummary",
+    "UnreadableInput",
+    "compare_models",
+    "kl_divergence",
+    "psnr_db",
+    "snr_db",
+    "ssim",
+    "wilson_interval",
+]
