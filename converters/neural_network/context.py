@@ -15,9 +15,11 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.weights import read_weight
 from mltoolkit.graph.builder import Dimension, GraphBuilder, shape_of
+from mltoolkit.graph.model_graph import CustomNode
 
 CHANNEL, HEIGHT, WIDTH = -3, -2, -1
 
@@ -31,15 +33,25 @@ class LayerContext:
         batch: the batch size B in N = S · B (only meaningful with ``rank5``).
         layer: the layer being converted (a NeuralNetworkLayer message).
         values: the graph value that currently holds each blob, by blob name (names are not single-assignment).
+        custom_layer_classes: where custom layers find their Python class.
+        custom_nodes: the custom layers converted so far, by node name.
     """
 
-    def __init__(self, builder: GraphBuilder, *, rank5: bool, batch: int = 1) -> None:
+    def __init__(
+        self,
+        builder: GraphBuilder,
+        *,
+        rank5: bool,
+        batch: int = 1,
+        custom_layers: CustomLayerSet | None = None,
+    ) -> None:
         self.builder = builder
         self.rank5 = rank5
         self.batch = batch
         self.layer: Any = None
         self.values: dict[str, ir.Value] = {}
-        self.custom_layers: dict[str, Any] = {}
+        self.custom_layer_classes = custom_layers or CustomLayerSet()
+        self.custom_nodes: dict[str, CustomNode] = {}
 
     @property
     def where(self) -> str:
@@ -82,7 +94,15 @@ class LayerContext:
             )
         self.values[self.layer.output[index]] = value
 
-    def weight(self, field: str, shape: Sequence[int], *, channel_axis: int = 0, params: Any = None) -> NDArray[np.float32]:
+    def output_value(self, name: str) -> ir.Value:
+        """The value of an output blob that the layer's converter must have made."""
+        if name not in self.values:
+            raise InvalidModelError(f"the layer does not make its output {name!r}", where=self.where)
+        return self.values[name]
+
+    def weight(
+        self, field: str, shape: Sequence[int], *, channel_axis: int = 0, params: Any = None
+    ) -> NDArray[np.float32]:
         """The values of a weight of the layer as float32 of the given shape, whatever its encoding.
 
         Args:

@@ -6,7 +6,7 @@ always knows the shapes it works with and an impossible node is refused where it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,6 +66,10 @@ class GraphBuilder:
             name = f"{wanted}_{number}"
         self._names.add(name)
         return name
+
+    def reserve(self, names: Iterable[str]) -> None:
+        """Keep names free for values that will be given them at the end."""
+        self._names.update(names)
 
     def input(self, name: str, dtype: Any, shape: Sequence[Dimension]) -> ir.Value:
         """Declare a graph input; ``dtype`` is a NumPy type, symbolic dimensions are names or None."""

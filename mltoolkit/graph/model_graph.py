@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import onnx_ir as ir
 
+from mltoolkit.custom_layers.protocol import CustomLayer
 from mltoolkit.formats.features import Interface
+from mltoolkit.graph.builder import Dimension
+
+
+@dataclass(frozen=True)
+class GraphBlob:
+    """An output of a layer: its name in the source model, the graph value that holds it, and that value's shape."""
+
+    name: str
+    value: str
+    shape: tuple[Dimension, ...]
+
+
+@dataclass(frozen=True)
+class GraphLayer:
+    """A layer of the source model."""
+
+    name: str
+    type: str
+    outputs: tuple[GraphBlob, ...]
+
+
+@dataclass(frozen=True)
+class CustomNode:
+    """A custom layer in the graph: the layer's name and the Python object that runs it."""
+
+    layer: str
+    implementation: CustomLayer
 
 
 @dataclass(frozen=True)
@@ -16,19 +43,20 @@ class ModelGraph:
 
     The graph's inputs and outputs carry the names of the description. An image input is float32 (1, C, H, W) in pixel
     values 0..255, channels in the order of its colour space; its scale, bias or mean image are part of the graph. An
-    array has the described shape; floating types are float32, integers int32. A classifier has one float32 output
-    (classes,) of probabilities, named ``probabilities``, in place of the label and the dictionary.
+    image output is float32 (C, H, W). An array has the described shape; floating types are float32, integers int32. A
+    classifier has one float32 output (classes,) of probabilities, named ``probabilities``, in place of the label and
+    the dictionary.
 
-    Args:
+    Attributes:
         model: the ONNX model.
         interface: the described inputs and outputs.
         probabilities: name of the graph output that holds a classifier's probabilities, else "".
-        custom_layers: the Python object of every custom layer, by the name of its node.
-        blobs: the graph value that holds each blob of the source model when the model ends, by blob name.
+        custom_layers: the custom layers, by the name of their node.
+        layers: the source model's layers in order, with the values that hold their outputs.
     """
 
     model: ir.Model
     interface: Interface
     probabilities: str = ""
-    custom_layers: dict[str, Any] = field(default_factory=dict)
-    blobs: dict[str, str] = field(default_factory=dict)
+    custom_layers: dict[str, CustomNode] = field(default_factory=dict)
+    layers: tuple[GraphLayer, ...] = ()

@@ -1,0 +1,95 @@
+"""Custom layers (CustomLayerParams): a node that the runtime hands to a Python class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.registry import converts
+from mltoolkit.custom_layers.protocol import CustomLayer, ParameterValue, Shape
+from mltoolkit.errors import CustomLayerError
+from mltoolkit.formats.float_field import read_floats
+from mltoolkit.formats.weights import Encoding, encoding_of
+from mltoolkit.graph.model_graph import CustomNode
+
+
+@converts("custom")
+def convert_custom(context: LayerContext, layer: Any) -> None:
+    """Emit a custom node around the Python object of the layer's class."""
+    params = layer.custom
+    layer_class = context.custom_layer_classes.find(params.className, context.where)
+    try:
+        implementation = layer_class(_parameters(params), [_weight(weight) for weight in params.weights])
+    except Exception as error:
+        raise CustomLayerError(
+            f"the custom layer {params.className!r} cannot be made: {type(error).__name__}: {error}",
+            where=context.where,
+        ) from error
+    inputs = [_with_full_rank(context, value) for value in context.inputs()]
+    shapes = _output_shapes(context, implementation, [context.static_shape(value) for value in inputs])
+    node, outputs = context.builder.custom_op(params.className, inputs, [("", shape) for shape in shapes])
+    assert node.name is not None
+    context.custom_nodes[node.name] = CustomNode(layer.name, implementation)
+    for index, value in enumerate(outputs):
+        if context.rank5:
+            sequence, batch, *rest = shapes[index]
+            value = context.builder.op("Reshape", value, context.builder.constant([sequence * batch, *rest]))
+        context.output(value, index)
+
+
+def _parameters(params: Any) -> dict[str, ParameterValue]:
+    """CustomLayerParamValue by name, as Python values."""
+    return {
+        name: getattr(value, value.WhichOneof("value") or "stringValue") for name, value in params.parameters.items()
+    }
+
+
+def _weight(weight: Any) -> NDArray[np.generic]:
+    encoding = encoding_of(weight)
+    if encoding is Encoding.FLOAT32:
+        return read_floats(weight, "floatValue")
+    if encoding is Encoding.FLOAT16:
+        return np.frombuffer(weight.float16Value, dtype="<f2").astype(np.float32)
+    return np.frombuffer(weight.rawValue, dtype=np.uint8)
+
+
+def _with_full_rank(context: LayerContext, value: ir.Value) -> ir.Value:
+    """[N, C, H, W] as [S, B, C, H, W]; other blobs as they are."""
+    if not context.rank5:
+        return value
+    if context.batch == 1:
+        return context.builder.op("Unsqueeze", value, context.builder.constant([1]))
+    rest = context.static_shape(value)[1:]
+    return context.builder.op("Reshape", value, context.builder.constant([-1, context.batch, *rest]))
+
+
+def _output_shapes(context: LayerContext, implementation: CustomLayer, input_shapes: list[Shape]) -> list[Shape]:
+    name = implementation.class_name
+    try:
+        announced: Sequence[Shape] = implementation.output_shapes(input_shapes)
+        shapes = [tuple(int(size) for size in shape) for shape in announced]
+    except Exception as error:
+        raise CustomLayerError(
+            f"output_shapes of the custom layer {name!r} failed for {input_shapes}: {type(error).__name__}: {error}",
+            where=context.where,
+        ) from error
+    wanted = len(context.layer.output)
+    if len(shapes) != wanted:
+        raise CustomLayerError(
+            f"output_shapes of the custom layer {name!r} gives {len(shapes)} shapes for {wanted} outputs",
+            where=context.where,
+        )
+    for shape in shapes:
+        if (context.rank5 and len(shape) != 5) or any(size < 0 for size in shape) or math.prod(shape) > 1 << 31:
+            raise CustomLayerError(
+                f"output_shapes of the custom layer {name!r} gives the impossible shape {shape}",
+                where=context.where,
+                fix="Shapes have rank 5, [Sequence, Batch, C, H, W], in this model" if context.rank5 else None,
+            )
+    return shapes
