@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class MLToolkitError(Exception):
@@ -38,6 +39,19 @@ class MLToolkitError(Exception):
         place = f" (in {where})" if where else ""
         advice = f" {fix}" + ("" if fix.endswith(("?", ".")) else ".") if fix else ""
         super().__init__(f"{what}{place}.{advice}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions pickle by calling their class with the final message, which would be decorated a second
+        # time (or refused, where a subclass takes other arguments). Errors must come back from worker
+        # processes unchanged.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[MLToolkitError], args: tuple[Any, ...], state: dict[str, Any]) -> MLToolkitError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class ArgumentError(MLToolkitError, ValueError):

@@ -25,7 +25,7 @@ from mltoolkit.comparison.outputs import output_difference
 from mltoolkit.comparison.pictures import UnreadablePictureError, decode
 from mltoolkit.comparison.records import InputComparison, UnreadableInput
 from mltoolkit.comparison.sources import Sample
-from mltoolkit.errors import InputError, PredictionError
+from mltoolkit.errors import ComparisonError, InputError, PredictionError
 
 _Prepared = tuple[dict[str, Any], dict[str, Any]]
 
@@ -139,7 +139,13 @@ class ModelPair:
     @functools.cached_property
     def _pickled(self) -> tuple[str, bytes]:
         arguments = (self.reference, self.other, self.single_input, self.crop, self.top_k)
-        return uuid.uuid4().hex, pickle.dumps(arguments, protocol=pickle.HIGHEST_PROTOCOL)
+        try:
+            return uuid.uuid4().hex, pickle.dumps(arguments, protocol=pickle.HIGHEST_PROTOCOL)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ComparisonError(
+                f"the models cannot be sent to another process: {error}",
+                fix="Leave executor out to use threads, or put their custom layers in an importable module",
+            ) from error
 
     def __reduce__(self) -> tuple[Callable[[str, bytes], ModelPair], tuple[str, bytes]]:
         return _unpickle, self._pickled

@@ -49,6 +49,8 @@ def _bar(total: int | None) -> Iterator[ProgressCallback]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    # The bar goes away when it is done, but in a log its last state is all that is ever written.
+    with Progress(*columns, console=console, transient=console.is_terminal) as bar:
         task = bar.add_task("Comparing", total=total)
         yield lambda done, total: bar.update(task, completed=done)

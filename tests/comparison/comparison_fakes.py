@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +23,15 @@ from mltoolkit.formats.features import (
 SIDE = 16
 
 
-def image_feature(name: str = "image", *, width: int = SIDE, height: int = SIDE, optional: bool = False) -> ImageFeature:
+def image_feature(
+    name: str = "image", *, width: int = SIDE, height: int = SIDE, optional: bool = False
+) -> ImageFeature:
     return ImageFeature(name, "", optional, width, height, "RGB")
 
 
-def array_feature(name: str, shape: tuple[int, ...] = (4,), *, optional: bool = False, dtype: str = "float32") -> ArrayFeature:
+def array_feature(
+    name: str, shape: tuple[int, ...] = (4,), *, optional: bool = False, dtype: str = "float32"
+) -> ArrayFeature:
     return ArrayFeature(name, "", optional, shape, dtype)
 
 
@@ -59,7 +64,9 @@ class FakeModel:
 class FakeClassifier(FakeModel):
     """Softmax of a seeded random linear map of the pixels, plus ``noise`` on its weights."""
 
-    def __init__(self, labels: tuple[str, ...] | tuple[int, ...], *, seed: int = 0, noise: float = 0.0) -> None:
+    def __init__(
+        self, labels: tuple[str, ...] | tuple[int, ...], *, seed: int = 0, noise: float = 0.0
+    ) -> None:
         super().__init__(
             (image_feature(),),
             (StringFeature("label", "", False), DictionaryFeature("probabilities", "", False, "string")),
@@ -120,8 +127,16 @@ class FakeFilter(FakeModel):
 
     def predict_raw(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         self.check_inputs(inputs)
-        y = np.asarray(inputs["x"], np.float32) * np.float32(self.gain)
+        with np.errstate(over="ignore"):
+            y = np.asarray(inputs["x"], np.float32) * np.float32(self.gain)
         return {"y": y, "rounded": np.rint(y).astype(np.float32)}
+
+
+class FatalModel(FakeFilter):
+    """Ends the process that runs it."""
+
+    def predict_raw(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        os._exit(1)
 
 
 def write_pictures(folder: Path, names: list[str], *, seed: int = 0) -> None:
@@ -131,5 +146,5 @@ def write_pictures(folder: Path, names: list[str], *, seed: int = 0) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = random.integers(0, 256, (SIDE + number % 3, SIDE + number % 5, 3), np.uint8)
-        kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}.get(path.suffix.lower(), path.suffix[1:].upper())
+        kind = {".jpg": "JPEG", ".tif": "TIFF"}.get(path.suffix.lower(), path.suffix[1:].upper())
         Image.fromarray(pixels).save(path, format=kind)

@@ -28,8 +28,13 @@ def test_ends_solve_wilsons_equation(trials: int, share: float) -> None:
 
 
 def test_values_published_elsewhere() -> None:
-    """Newcombe, Statistics in Medicine 17 (1998), table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29."""
-    table = {(81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0.0, 0.1611), (1, 29): (0.0061, 0.1718)}
+    """Newcombe, Statistics in Medicine 17 (1998), table I, method 3."""
+    table = {
+        (81, 263): (0.2553, 0.3662),
+        (15, 148): (0.0624, 0.1605),
+        (0, 20): (0.0, 0.1611),
+        (1, 29): (0.0061, 0.1718),
+    }
     for (successes, trials), expected in table.items():
         # The table has four decimals.
         assert wilson_interval(successes, trials) == pytest.approx(expected, abs=5e-5)
