@@ -36,7 +36,8 @@ def output_difference(
             f"the outputs have the shapes {reference.shape} and {other.shape} for the input {sample!r}",
             where=f"output {feature.name!r}",
         )
-    if isinstance(feature, ImageFeature):
+    # A GRAY_FLOAT16 image is a map of any numbers, such as depths.
+    if isinstance(feature, ImageFeature) and feature.color_space != "GRAY_FLOAT16":
         return _image_difference(feature.name, reference, other)
     integers = isinstance(feature, ArrayFeature | ScalarFeature) and "int" in feature.dtype
     single = reference.size == 1
@@ -56,8 +57,13 @@ def _image_difference(name: str, reference: NDArray[Any], other: NDArray[Any]) -
         name,
         snr_db(a, b),
         psnr_db(a, b, peak=_PIXEL_PEAK),
-        ssim=ssim(a, b, peak=_PIXEL_PEAK) if ssim_available() and min(a.shape[-2:]) >= WINDOW else None,
+        ssim=_similarity(a, b) if ssim_available() and min(a.shape[-2:]) >= WINDOW else None,
     )
+
+
+def _similarity(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    # NaN, which SNR and PSNR tell as infinite noise, is a black pixel to the eye.
+    return ssim(np.nan_to_num(a, nan=0.0), np.nan_to_num(b, nan=0.0), peak=_PIXEL_PEAK)
 
 
 def _pixels(image: NDArray[Any]) -> NDArray[np.float64]:
