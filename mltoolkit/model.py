@@ -1,0 +1,294 @@
+"""A Core ML model in memory: load it, look at it, run it, save it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from mltoolkit.custom_layers import CustomLayer, CustomLayerSet
+from mltoolkit.errors import ArgumentError, UnsupportedModelError, did_you_mean
+from mltoolkit.formats.features import Feature, ImageFeature, Interface, read_interface
+from mltoolkit.formats.model_file import to_spec, write_spec
+from mltoolkit.formats.protobuf import new_model
+from mltoolkit.formats.summary import ModelSummary, summarize
+from mltoolkit.formats.validation import validate_spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mltoolkit.graph.model_graph import ModelGraph
+    from mltoolkit.quantization.report import QuantizationReport
+    from mltoolkit.runtime.images import Crop, PreparedImage
+    from mltoolkit.runtime.predictor import Prediction, Predictor
+
+CustomLayers = Iterable[type[CustomLayer]] | Mapping[str, type[CustomLayer]]
+
+
+def load(source: Any, *, custom_layers: CustomLayers = ()) -> Model:
+    """Load a Core ML model.
+
+    Args:
+        source: path of a .mlmodel file or .mlpackage folder, a coremltools ``MLModel``, a ``Model`` protobuf message,
+            or a :class:`Model`, which is returned as it is.
+        custom_layers: Python classes of the model's custom layers; those registered with
+            ``register_custom_layer`` need not be given.
+
+    Returns:
+        The model. It is prepared for running at its first prediction.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or no model.
+        InvalidModelError: the model contradicts itself.
+        ArgumentError: ``source`` is none of these.
+
+    >>> from mltoolkit.digits import digit_model_path
+    >>> load(digit_model_path()).kind
+    'neuralNetworkClassifier'
+    """
+    if isinstance(source, Model):
+        return source
+    name = Path(source).name if isinstance(source, (str, os.PathLike)) else ""
+    return Model.from_spec(to_spec(source), name=name, custom_layers=custom_layers)
+
+
+class Model:
+    """A Core ML model. Make one with :func:`load` or :meth:`from_spec`.
+
+    Attributes:
+        name: the file's name, or "".
+        quantization_report: what quantization did to each weight, for a model that it made.
+    """
+
+    def __init__(self, spec: Any, *, name: str = "", custom_layers: CustomLayers = ()) -> None:
+        validate_spec(spec)
+        self._spec = spec
+        self._interface = read_interface(spec)
+        self._given_layers = custom_layers if isinstance(custom_layers, Mapping) else tuple(custom_layers)
+        self._custom_layers = CustomLayerSet(self._given_layers)
+        self._predictor: Predictor | None = None
+        self._lock = threading.Lock()
+        self.name = name
+        self.quantization_report: QuantizationReport | None = None
+
+    @classmethod
+    def from_spec(cls, spec: Any, *, name: str = "", custom_layers: CustomLayers = ()) -> Model:
+        """A model around a ``Model`` protobuf message, which it keeps (and does not change).
+
+        Raises:
+            InvalidModelError: the message contradicts itself.
+        """
+        return cls(spec, name=name, custom_layers=custom_layers)
+
+    @property
+    def spec(self) -> Any:
+        """The ``CoreML.Specification.Model`` message. Change a copy, not this one."""
+        return self._spec
+
+    def get_spec(self) -> Any:
+        """The message, under the name that coremltools gives it."""
+        return self._spec
+
+    @property
+    def kind(self) -> str:
+        """The model's type in the format, such as ``neuralNetworkClassifier``."""
+        return str(self._spec.WhichOneof("Type"))
+
+    @property
+    def interface(self) -> Interface:
+        """The inputs, outputs and labels together."""
+        return self._interface
+
+    @property
+    def inputs(self) -> tuple[Feature, ...]:
+        """The described inputs."""
+        return self._interface.inputs
+
+    @property
+    def outputs(self) -> tuple[Feature, ...]:
+        """The described outputs."""
+        return self._interface.outputs
+
+    @property
+    def class_labels(self) -> tuple[str, ...] | tuple[int, ...] | None:
+        """A classifier's labels by class index (they may repeat), else None."""
+        return self._interface.class_labels
+
+    @property
+    def predicted_feature_name(self) -> str | None:
+        """The output that holds a classifier's label or a regressor's value."""
+        return self._interface.predicted_feature_name or None
+
+    @property
+    def predicted_probabilities_name(self) -> str | None:
+        """The output that holds a classifier's probabilities."""
+        return self._interface.predicted_probabilities_name or None
+
+    @property
+    def short_description(self) -> str:
+        """What the author says of the model."""
+        return str(self._spec.description.metadata.shortDescription)
+
+    def summary(self) -> ModelSummary:
+        """Inputs, outputs, layers and weights, without running anything."""
+        return summarize(self._spec)
+
+    @property
+    def stages(self) -> dict[str, Model]:
+        """The models of a pipeline by name; empty for other kinds."""
+        from mltoolkit.runtime.pipeline import pipeline_stages
+        from mltoolkit.runtime.predictor import PIPELINE_KINDS
+
+        if self.kind not in PIPELINE_KINDS:
+            return {}
+        return {
+            name: Model(spec, name=name, custom_layers=self._given_layers)
+            for name, spec in pipeline_stages(self._spec).items()
+        }
+
+    @property
+    def predictor(self) -> Predictor:
+        """What runs the model; made when first needed.
+
+        Raises:
+            UnsupportedModelError: models of this kind cannot be run.
+        """
+        from mltoolkit.runtime.predictor import make_predictor
+
+        with self._lock:
+            if self._predictor is None:
+                self._predictor = make_predictor(self._spec, self._interface, self._custom_layers)
+            return self._predictor
+
+    def graph(self, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> ModelGraph:
+        """The network as an ONNX graph.
+
+        Args:
+            input_shapes: shapes of array inputs, and (height, width) of image inputs, other than the described ones.
+
+        Raises:
+            UnsupportedModelError: the model is no neural network, or has a layer that cannot be converted.
+        """
+        from mltoolkit.runtime.network import NetworkPredictor
+
+        predictor = self.predictor
+        if not isinstance(predictor, NetworkPredictor):
+            raise UnsupportedModelError(
+                f"a model of kind {self.kind} is not one graph", fix="Take the graph of one of model.stages"
+            )
+        shapes = dict(input_shapes or {})
+        names = [feature.name for feature in self.inputs]
+        for name in shapes:
+            if name not in names:
+                raise ArgumentError(f"the model has no input {name!r}", fix=did_you_mean(name, names))
+        return predictor.graph(tuple((name, tuple(shapes[name])) for name in names if name in shapes))
+
+    @overload
+    def predict(self, data: Mapping[str, Any], *, threads: int | None = None) -> dict[str, Any]: ...
+
+    @overload
+    def predict(self, data: Sequence[Mapping[str, Any]], *, threads: int | None = None) -> list[dict[str, Any]]: ...
+
+    def predict(
+        self, data: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, threads: int | None = None
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """Run the model.
+
+        Args:
+            data: input name → value, or a list of such dictionaries. A picture is a path, a PIL image or an array
+                (uint8, or floats from 0 to 255; (height, width) or (height, width, 3) in RGB order); it is resized to
+                the size the model takes. An array has the described shape.
+            threads: threads for one operation; all cores by default. The dictionaries of a list run side by side.
+
+        Returns:
+            Output name → value, as coremltools gives them on a Mac: the label, the dictionary label → probability,
+            PIL images, NumPy arrays of the described type. A list of dictionaries for a list.
+
+        Raises:
+            InputError: an input is missing, misspelt or of the wrong form.
+            MissingCustomLayerError: a custom layer has no Python class.
+            UnsupportedModelError: the model cannot be run here.
+            PredictionError: it failed while it ran.
+        """
+        if isinstance(data, (list, tuple)):
+            if len(data) < 2:
+                return [self._run(item, threads).present() for item in data]
+            cores = os.cpu_count() or 1
+            with ThreadPoolExecutor(min(cores, len(data))) as pool:
+                return list(pool.map(lambda item: self._run(item, threads or 1).present(), data))
+        return self._run(data, threads).present()  # type: ignore[arg-type]  # checked where inputs are bound
+
+    def predict_raw(
+        self, data: Mapping[str, Any], *, threads: int | None = None, taps: Sequence[str] = ()
+    ) -> dict[str, NDArray[np.generic]]:
+        """Run the model and return arrays before they become labels, dictionaries and pictures.
+
+        Args:
+            data: as for :meth:`predict`.
+            threads: as for :meth:`predict`.
+            taps: names of values of :meth:`graph` to return as well, such as activations inside the network.
+
+        Returns:
+            Name → array: a classifier's probabilities (classes,) by class index, images as float32 (C, H, W).
+        """
+        return self._run(data, threads, taps).raw
+
+    def _run(self, data: Mapping[str, Any], threads: int | None, taps: Sequence[str] = ()) -> Prediction:
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 0):
+            raise ArgumentError(f"threads is a whole number from 0 (all cores), not {threads!r}")
+        try:
+            return self.predictor.run(data, threads=threads or 0, taps=taps)
+        except MemoryError as error:
+            raise UnsupportedModelError("the model needs more memory than there is", where=self.name or None) from error
+
+    def prepare_image(self, feature: ImageFeature | str, image: Any, crop: Crop = "whole") -> PreparedImage:
+        """A picture as :meth:`predict` needs it, to give it to several models without decoding it again.
+
+        Args:
+            feature: the image input, or its name.
+            image: as for :meth:`predict`.
+            crop: ``whole`` resizes the whole picture, ``center`` first cuts it to the input's aspect ratio.
+
+        Raises:
+            InputError: it is no picture.
+            ArgumentError: the model has no such image input.
+        """
+        from mltoolkit.runtime.images import prepare_image
+
+        if isinstance(feature, str):
+            images = {item.name: item for item in self.inputs if isinstance(item, ImageFeature)}
+            if feature not in images:
+                raise ArgumentError(f"the model has no image input {feature!r}", fix=did_you_mean(feature, images))
+            feature = images[feature]
+        return prepare_image(feature, image, crop)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a .mlmodel file; an existing file is replaced only once the new one is complete.
+
+        Raises:
+            ArgumentError: the file's suffix is not one a model can have.
+            ModelFileError: it cannot be written.
+        """
+        write_spec(self._spec, path)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(feature.name for feature in self.inputs)
+        outputs = ", ".join(feature.name for feature in self.outputs)
+        return f"<mltoolkit.Model {self.name or self.kind}: {inputs} → {outputs}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self._spec.SerializeToString(), self.name, self._given_layers, self.quantization_report)
+
+
+def _unpickle(data: bytes, name: str, custom_layers: CustomLayers, report: Any) -> Model:
+    spec = new_model()
+    spec.ParseFromString(data)
+    model = Model(spec, name=name, custom_layers=custom_layers)
+    model.quantization_report = report
+    return model
+
+

@@ -1,0 +1,1 @@
+"""Running a model: sessions, image preparation, classifier outputs, pipelines and custom-layer partitions."""

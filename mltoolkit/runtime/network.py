@@ -1,0 +1,76 @@
+"""Running a neural network: one graph for each combination of input shapes, one session for each use of it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from mltoolkit.converters.neural_network.network import network_to_graph
+from mltoolkit.custom_layers import CustomLayerSet
+from mltoolkit.formats.features import Interface
+from mltoolkit.graph.model_graph import ModelGraph
+from mltoolkit.runtime.inputs import Shapes, bind_inputs
+from mltoolkit.runtime.outputs import present_outputs
+from mltoolkit.runtime.partition import GraphRunner
+from mltoolkit.runtime.predictor import Prediction
+
+# A flexible model may see many input shapes; each takes a copy of the weights.
+_MAX_SHAPES = 4
+_MAX_RUNNERS = 8
+
+_Item = TypeVar("_Item")
+
+
+class _Recent(Generic[_Item]):
+    """The most recently used items, made on demand."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._items: OrderedDict[Hashable, _Item] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], _Item]) -> _Item:
+        if key not in self._items:
+            self._items[key] = make()
+            while len(self._items) > self._size:
+                self._items.popitem(last=False)
+        self._items.move_to_end(key)
+        return self._items[key]
+
+
+class NetworkPredictor:
+    """Runs a neural network, classifier or regressor; see :class:`~mltoolkit.runtime.predictor.Predictor`."""
+
+    def __init__(self, spec: Any, interface: Interface, custom_layers: CustomLayerSet) -> None:
+        self.interface = interface
+        self._spec = spec
+        self._custom_layers = custom_layers
+        self._lock = threading.RLock()
+        self._graphs: _Recent[ModelGraph] = _Recent(_MAX_SHAPES)
+        self._runners: _Recent[GraphRunner] = _Recent(_MAX_RUNNERS)
+        # NeuralNetworkMultiArrayShapeMapping: 0 is RANK5_ARRAY_MAPPING.
+        self._rank5 = getattr(spec, spec.WhichOneof("Type")).arrayInputShapeMapping == 0
+
+    def graph(self, shapes: Shapes = ()) -> ModelGraph:
+        """The network as a graph, for the described input shapes except those given."""
+        with self._lock:
+            return self._graphs.get(
+                shapes,
+                lambda: network_to_graph(
+                    self._spec,
+                    custom_layers=self._custom_layers,
+                    input_shapes=dict(shapes),
+                    interface=self.interface,
+                ),
+            )
+
+    def run(self, data: Mapping[str, Any], *, threads: int = 0, taps: Sequence[str] = ()) -> Prediction:
+        """Run the network; graphs and sessions are kept for the next time."""
+        bound = bind_inputs(self.interface, data, leading_axes=self._rank5)
+        with self._lock:
+            graph = self.graph(bound.shapes)
+            key = (bound.shapes, tuple(taps), threads)
+            runner = self._runners.get(key, lambda: GraphRunner(graph, taps=taps, threads=threads))
+        raw = runner.run(bound.feeds)
+        return Prediction(raw, lambda: present_outputs(self.interface, raw, graph.probabilities))

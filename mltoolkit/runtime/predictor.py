@@ -1,0 +1,67 @@
+"""What every kind of model that can run has in common, and which class runs which kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from mltoolkit.custom_layers import CustomLayerSet
+from mltoolkit.errors import UnsupportedModelError
+from mltoolkit.formats.features import Interface
+
+PIPELINE_KINDS = ("pipeline", "pipelineClassifier", "pipelineRegressor")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model gave for one set of inputs.
+
+    Attributes:
+        raw: the outputs as arrays, by name: probabilities by class index, images as float32 (C, H, W); and the taps.
+        present: makes the outputs as described: labels, dictionaries, images, arrays, numbers.
+    """
+
+    raw: dict[str, NDArray[Any]]
+    present: Callable[[], dict[str, Any]]
+
+
+class Predictor(Protocol):
+    """Runs one model."""
+
+    interface: Interface
+
+    def run(self, data: Mapping[str, Any], *, threads: int = 0, taps: Sequence[str] = ()) -> Prediction:
+        """Run the model.
+
+        Args:
+            data: the inputs by name.
+            threads: threads for one operation; 0 lets onnxruntime use all cores.
+            taps: names of graph values to give out as well.
+        """
+        ...
+
+
+def make_predictor(spec: Any, interface: Interface, custom_layers: CustomLayerSet) -> Predictor:
+    """The predictor for a ``Model`` message.
+
+    Raises:
+        UnsupportedModelError: models of this kind cannot be run.
+    """
+    from mltoolkit.converters.neural_network.network import NETWORK_KINDS
+
+    kind = spec.WhichOneof("Type")
+    if kind in NETWORK_KINDS:
+        from mltoolkit.runtime.network import NetworkPredictor
+
+        return NetworkPredictor(spec, interface, custom_layers)
+    if kind in PIPELINE_KINDS:
+        from mltoolkit.runtime.pipeline import PipelinePredictor
+
+        return PipelinePredictor(spec, interface, custom_layers)
+    raise UnsupportedModelError(
+        f"models of kind {kind} cannot be run yet",
+        fix="Neural networks, and pipelines of them, can",
+    )
