@@ -148,7 +148,9 @@ def read_codes(params: Any, count: int, where: str) -> LinearCodes | TableCodes:
     if encoding is Encoding.LINEAR:
         linear = params.quantization.linearQuantization
         codes = unpack_codes(params.rawValue, nbits, count)
-        return LinearCodes(codes, nbits, read_floats(linear, "scale"), read_floats(linear, "bias"))
+        scale, bias = read_floats(linear, "scale"), read_floats(linear, "bias")
+        # Core ML's validator accepts codes without a bias, which then is zero.
+        return LinearCodes(codes, nbits, scale, bias if bias.size else np.zeros_like(scale))
     raise InvalidModelError(f"the weight is stored as {encoding.value}, not as codes", where=where)
 
 

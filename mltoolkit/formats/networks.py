@@ -1,0 +1,62 @@
+"""The neural networks inside a model, and their layers: through pipelines, branches and loops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+_NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
+# Layers that hold networks of their own.
+NESTED_NETWORKS: dict[str, tuple[str, ...]] = {
+    "branch": ("ifBranch", "elseBranch"),
+    "loop": ("conditionNetwork", "bodyNetwork"),
+}
+
+
+def pipeline_of(spec: Any) -> Any | None:
+    """The ``Pipeline`` message of a pipeline (plain, classifier or regressor); None for other models."""
+    kind = spec.WhichOneof("Type")
+    if kind == "pipeline":
+        return spec.pipeline
+    if kind in ("pipelineClassifier", "pipelineRegressor"):
+        return getattr(spec, kind).pipeline
+    return None
+
+
+def iter_models(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """A ``Model`` message and, if it is a pipeline, its stages and theirs.
+
+    Yields:
+        The names of the stages down to the model (its number where a stage has none), and the model.
+    """
+    yield path, spec
+    pipeline = pipeline_of(spec)
+    if pipeline is None:
+        return
+    names = [*pipeline.names, *map(str, range(len(pipeline.names), len(pipeline.models)))]
+    for name, stage in zip(names, pipeline.models, strict=False):
+        yield from iter_models(stage, (*path, name))
+
+
+def network_of(spec: Any) -> Any | None:
+    """The network message of a ``Model`` (plain, classifier or regressor); None for other models."""
+    kind = spec.WhichOneof("Type")
+    return getattr(spec, kind) if kind in _NETWORKS else None
+
+
+def iter_network_layers(network: Any) -> Iterator[Any]:
+    """The layers of a network message; those inside a branch or loop follow it."""
+    for layer in network.layers:
+        yield layer
+        kind = layer.WhichOneof("layer")
+        for field in NESTED_NETWORKS.get(kind, ()):
+            yield from iter_network_layers(getattr(getattr(layer, kind), field))
+
+
+def iter_layers(spec: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every layer of a model with the names of its pipeline stages, in the order of the file."""
+    for path, model in iter_models(spec):
+        network = network_of(model)
+        if network is not None:
+            for layer in iter_network_layers(network):
+                yield path, layer
