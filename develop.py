@@ -1,0 +1,82 @@
+"""Set-up and the daily jobs, with nothing but Python and pip: ``python develop.py demo|test|check|install``.
+
+Makes the virtual environment .venv beside this file when it is missing, installs the pinned development environment
+into it when the pins have changed, and runs the job there. Further arguments go to the job's own tool.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent
+ENVIRONMENT = PROJECT / ".venv"
+CONSTRAINTS = PROJECT / "constraints.txt"
+STAMP = ENVIRONMENT / "installed-from"
+SUPPORTED = ((3, 11), (3, 14))
+
+JOBS = {
+    "demo": "quantize the embedded digit classifier at 8 to 1 bits and print the agreement table",
+    "test": "run the tests (arguments go to pytest)",
+    "check": "ruff and mypy: what a change must pass besides the tests",
+    "install": "only make the environment",
+}
+
+
+def environment_python() -> Path:
+    """The interpreter inside .venv."""
+    folder, name = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
+    return ENVIRONMENT / folder / name
+
+
+def run(*command: str | Path) -> None:
+    """Run a command in the project folder; stop with its exit code when it fails."""
+    code = subprocess.run([str(part) for part in command], cwd=PROJECT, check=False).returncode
+    if code:
+        sys.exit(code)
+
+
+def install() -> None:
+    """Make .venv and install the pinned environment, unless it is there already."""
+    pins = hashlib.sha256(CONSTRAINTS.read_bytes() + (PROJECT / "pyproject.toml").read_bytes()).hexdigest()
+    if STAMP.exists() and STAMP.read_text(encoding="utf-8") == pins:
+        return
+    print("Setting up .venv (a minute or two the first time) …", flush=True)
+    if not environment_python().exists():
+        venv.EnvBuilder(with_pip=True).create(ENVIRONMENT)
+    pip = (environment_python(), "-m", "pip", "--disable-pip-version-check", "--quiet")
+    run(*pip, "install", "--upgrade", "pip>=25.1")
+    groups = [option for group in ("test", "check") for option in ("--group", group)]
+    run(*pip, "install", "--constraint", CONSTRAINTS, "--editable", ".[dataframe,ssim]", *groups)
+    STAMP.write_text(pins, encoding="utf-8")
+
+
+def main() -> None:
+    """Parse the job, set up, run it."""
+    if not SUPPORTED[0] <= sys.version_info[:2] < SUPPORTED[1]:
+        sys.exit(f"mltoolkit needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]} ({sys.executable}).")
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(f"{name:9} {text}" for name, text in JOBS.items()),
+    )
+    parser.add_argument("job", choices=JOBS)
+    arguments, rest = parser.parse_known_args()
+    install()
+    python = environment_python()
+    if arguments.job == "demo":
+        run(python, "-m", "mltoolkit", "demo", *rest)
+    elif arguments.job == "test":
+        run(python, "-m", "pytest", "-n", "auto", *rest)
+    elif arguments.job == "check":
+        run(python, "-m", "ruff", "check", ".")
+        run(python, "-m", "ruff", "format", "--check", ".")
+        run(python, "-m", "mypy", *rest)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The command line: ``mltoolkit inspect | predict | quantize | compare | demo``, a file a command.
+
+Exit codes: 0 done; 1 an error of mltoolkit's, said in one line on stderr; 2 wrong usage; 3 a limit that the caller set
+(``compare --min-agreement``) is not kept; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+from mltoolkit.errors import MLToolkitError
+
+app = typer.Typer(
+    name="mltoolkit",
+    help="Load, run, quantize and compare Core ML models on any operating system.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for _command in ("inspect", "predict", "quantize", "compare", "demo"):
+    import_module(f"mltoolkit.cli.{_command}").add_to(app)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        from mltoolkit import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        app(standalone_mode=True)
+    except MLToolkitError as error:
+        typer.echo(f"mltoolkit: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, has seen enough.
+        sys.stderr.close()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)

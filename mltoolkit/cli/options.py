@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mltoolkit.errors import ArgumentError
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="A .mlmodel file or .mlpackage folder.")]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--custom-layers", metavar="FILE", help="Python file that registers custom layers; may be repeated."
+    ),
+]
+
+
+def import_custom_layers(files: list[str] | None) -> None:
+    """Run the Python files in which the user registers custom layers.
+
+    Raises:
+        ArgumentError: a file is missing or fails.
+    """
+    for index, file in enumerate(files or ()):
+        path = Path(file)
+        if not path.is_file():
+            raise ArgumentError(f"there is no file {file!r}", where="--custom-layers")
+        name = f"mltoolkit_custom_layers_{index}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise ArgumentError(f"{file!r} is not a Python file", where="--custom-layers")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise ArgumentError(
+                f"{file!r} fails: {type(error).__name__}: {error}", where="--custom-layers"
+            ) from error

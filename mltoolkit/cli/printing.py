@@ -1,0 +1,52 @@
+"""How commands print: tables and texts for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+
+
+def print_json(value: Any) -> None:
+    """Strict JSON on stdout."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Iterable[str] = ()) -> None:
+    """A table on stdout; the columns named in ``numeric`` are right-aligned.
+
+    A model's names may hold anything: they are printed as they are, never as markup.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    right = set(numeric)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in headers:
+        table.add_column(header, justify="right" if header in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = Console()
+    # A pipe has no width; a table cut at 80 columns would lose what another program looks for.
+    console.print(table, width=None if console.is_terminal else 240, crop=False)
+
+
+def bytes_text(size: int) -> str:
+    """A size in the unit that fits: 812 B, 4.1 kB, 1.3 MB.
+
+    >>> bytes_text(1_318_931)
+    '1.32 MB'
+    """
+    if size < 1000:
+        return f"{size} B"
+    number = float(size)
+    unit = "kB"
+    for unit in ("kB", "MB", "GB"):
+        number /= 1000
+        if number < 1000:
+            break
+    return f"{number:.3g} {unit}"

@@ -1,0 +1,97 @@
+"""The import directions of docs/architecture.md hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+# Room → the rooms it may import besides itself; docs/architecture.md says the same in words.
+ALLOWED = {
+    "errors": set(),
+    "formats": {"errors"},
+    "custom_layers": {"errors"},
+    "graph": {"errors", "formats", "custom_layers"},
+    "converters": {"errors", "formats", "graph", "custom_layers"},
+    "runtime": {"errors", "formats", "graph", "custom_layers", "converters"},
+    # quantization and model name each other's classes in annotations only.
+    "model": {"errors", "formats", "graph", "custom_layers", "converters", "runtime"},
+    "quantization": {"errors", "formats", "model"},
+    "comparison": {"errors", "formats", "runtime", "model"},
+    "digits": {"errors", "formats", "model", "quantization", "comparison"},
+    "cli": {"errors", "formats", "model", "quantization", "comparison", "digits", "runtime", "graph"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+
+
+def room_folders(project: Path) -> dict[Path, str]:
+    files: dict[Path, str] = {}
+    for path in (project / "mltoolkit").rglob("*.py"):
+        relative = path.relative_to(project / "mltoolkit")
+        # The two symlinks lead to the rooms below.
+        if relative.parts[0] not in ("converters", "custom_layers", "sample_images"):
+            files[path] = relative.parts[0].removesuffix(".py")
+    for room in ("converters", "custom_layers"):
+        files.update((path, room) for path in (project / room).rglob("*.py"))
+    return files
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Rooms imported when the code runs: imports under ``if TYPE_CHECKING`` do not count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.unparse(branch.test)
+        for statement in branch.body
+        for node in ast.walk(statement)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "mltoolkit":
+                names.update(f"mltoolkit.{alias.name}" for alias in node.names)
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return {name.split(".")[1] for name in names if name.startswith("mltoolkit.")}
+
+
+def test_rooms_import_only_what_the_architecture_allows(project: Path) -> None:
+    wrong = [
+        f"{path.relative_to(project)} imports {room}"
+        for path, home in room_folders(project).items()
+        for room in sorted(imported_rooms(path) - ALLOWED.get(home, set()) - {home})
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_room_is_known(project: Path) -> None:
+    unknown = set(room_folders(project).values()) - set(ALLOWED)
+    assert not unknown, f"say in docs/architecture.md and here what {sorted(unknown)} may import"
+
+
+@pytest.mark.parametrize("room", [room for room in ALLOWED if not room.startswith("__")])
+def test_the_document_names_every_room(project: Path, room: str) -> None:
+    text = (project / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert re.search(rf"`(mltoolkit/)?{room}[/.]", text), f"docs/architecture.md does not name {room}"
+
+
+def test_files_stay_small(project: Path) -> None:
+    long = {
+        str(path.relative_to(project)): lines
+        for path in room_folders(project)
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert not long, f"more than 400 lines, so more than one idea? {long}"
+
+
+def test_coremltools_itself_is_never_imported(project: Path) -> None:
+    pattern = re.compile(r"^\s*(import coremltools|from coremltools)", re.MULTILINE)
+    found = [str(path) for path in room_folders(project) if pattern.search(path.read_text(encoding="utf-8"))]
+    assert not found, f"use mltoolkit.formats.protobuf: {found}"
