@@ -41,7 +41,9 @@ class ComparableModel(Protocol):
     def prepare_image(self, feature: ImageFeature, image: Any, crop: Crop = "whole") -> Any:
         """A picture in the input's size and colour space, which ``predict_raw`` takes as it is."""
 
-    def predict_raw(self, inputs: Mapping[str, Any]) -> Mapping[str, NDArray[Any]]:
+    def predict_raw(
+        self, data: Mapping[str, Any], *, threads: int | None = None
+    ) -> Mapping[str, NDArray[Any]]:
         """Outputs before post-processing: scores by class index, pictures as float32 (C, H, W)."""
 
 
@@ -116,15 +118,34 @@ def class_match(reference: ComparableModel, other: ComparableModel) -> ClassMatc
     return match_classes(reference.class_labels, other.class_labels)
 
 
-def require_no_nan(scores: NDArray[np.floating], model: str, output: str, sample: str) -> None:
-    """Check the scores of a classifier.
+def class_scores(
+    model: ComparableModel, raw: Mapping[str, NDArray[Any]], which: str, sample: str
+) -> NDArray[np.floating[Any]]:
+    """The scores of a classifier by class index, one axis.
+
+    Args:
+        model: a classifier.
+        raw: its outputs before post-processing.
+        which: "first" or "second", for messages.
+        sample: the input's name, for messages.
 
     Raises:
-        ComparisonError: one is NaN, so that no class can be said to come first.
+        ComparisonError: it gives no scores, or one is NaN so that no class can be said to come first.
     """
+    described = {feature.name for feature in model.outputs}
+    # A classifier that describes no output of probabilities gives them under a name of their own.
+    undescribed = (name for name in raw if name not in described)
+    name = model.predicted_probabilities_name or next(undescribed, "")
+    if name not in raw:
+        raise ComparisonError(
+            f"the {which} model is a classifier that gives no probabilities",
+            fix="Compare the network inside it, which model.stages gives for a pipeline",
+        )
+    scores = raw[name].reshape(-1)
     if np.isnan(scores).any():
         raise ComparisonError(
-            f"the {model} model answers NaN for the input {sample!r}",
-            where=f"output {output!r}",
+            f"the {which} model answers NaN for the input {sample!r}",
+            where=f"output {name!r}",
             fix="Leave that input out, or look for overflowing weights in that model",
         )
+    return scores

@@ -17,7 +17,7 @@ from mltoolkit.comparison.compatibility import (
     Crop,
     check_interfaces,
     class_match,
-    require_no_nan,
+    class_scores,
     same_pixels,
     shared_image_inputs,
 )
@@ -26,6 +26,10 @@ from mltoolkit.comparison.pictures import UnreadablePictureError, decode
 from mltoolkit.comparison.records import InputComparison, UnreadableInput
 from mltoolkit.comparison.sources import Sample
 from mltoolkit.errors import ComparisonError, InputError, PredictionError
+
+# Inputs run side by side. More threads within each would only wait for one another: on two busy cores the
+# same 200 pictures took 3.9 s with one thread a session and 7.9 s with two.
+_THREADS = 1
 
 _Prepared = tuple[dict[str, Any], dict[str, Any]]
 
@@ -87,7 +91,8 @@ class ModelPair:
             values = {self.single_input: values}
         try:
             first, second = self._prepare(values)
-            a, b = self.reference.predict_raw(first), self.other.predict_raw(second)
+            a = self.reference.predict_raw(first, threads=_THREADS)
+            b = self.other.predict_raw(second, threads=_THREADS)
         except UnreadablePictureError as error:
             return UnreadableInput(sample.name, str(error))
         except (InputError, PredictionError) as error:
@@ -118,10 +123,8 @@ class ModelPair:
         )
         if self.classes is None:
             return InputComparison(sample.index, sample.name, outputs=outputs)
-        name = str(self.reference.predicted_probabilities_name)
-        p, q = a[name].reshape(-1), b[name].reshape(-1)
-        require_no_nan(p, "first", name, sample.name)
-        require_no_nan(q, "second", name, sample.name)
+        p = class_scores(self.reference, a, "first", sample.name)
+        q = class_scores(self.other, b, "second", sample.name)
         found = self.classes.compare(p, q, self.top_k)
         return InputComparison(
             sample.index,

@@ -78,9 +78,9 @@ class FakeClassifier(FakeModel):
         self.weights = np.random.default_rng(seed).normal(size=size)
         self.weights += noise * np.random.default_rng(seed + 1000).normal(size=size)
 
-    def predict_raw(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        self.check_inputs(inputs)
-        scores = self.weights @ (inputs["image"].reshape(-1) / 255 - 0.5) / 4
+    def predict_raw(self, data: Mapping[str, Any], *, threads: int | None = None) -> dict[str, np.ndarray]:
+        self.check_inputs(data)
+        scores = self.weights @ (data["image"].reshape(-1) / 255 - 0.5) / 4
         exponentials = np.exp(scores - scores.max())
         return {"probabilities": (exponentials / exponentials.sum()).astype(np.float32)}
 
@@ -98,9 +98,9 @@ class TableClassifier(FakeModel):
         )
         self.table = table
 
-    def predict_raw(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        self.check_inputs(inputs)
-        return {"probabilities": np.array(self.table[int(inputs["row"][0])], np.float32)}
+    def predict_raw(self, data: Mapping[str, Any], *, threads: int | None = None) -> dict[str, np.ndarray]:
+        self.check_inputs(data)
+        return {"probabilities": np.array(self.table[int(data["row"][0])], np.float32)}
 
 
 class FakePainter(FakeModel):
@@ -110,9 +110,9 @@ class FakePainter(FakeModel):
         super().__init__((image_feature(),), (image_feature("painted"),))
         self.offset = offset
 
-    def predict_raw(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        self.check_inputs(inputs)
-        return {"painted": inputs["image"].astype(np.float32) + self.offset}
+    def predict_raw(self, data: Mapping[str, Any], *, threads: int | None = None) -> dict[str, np.ndarray]:
+        self.check_inputs(data)
+        return {"painted": data["image"].astype(np.float32) + self.offset}
 
 
 class FakeFilter(FakeModel):
@@ -125,17 +125,17 @@ class FakeFilter(FakeModel):
         )
         self.gain = gain
 
-    def predict_raw(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        self.check_inputs(inputs)
+    def predict_raw(self, data: Mapping[str, Any], *, threads: int | None = None) -> dict[str, np.ndarray]:
+        self.check_inputs(data)
         with np.errstate(over="ignore"):
-            y = np.asarray(inputs["x"], np.float32) * np.float32(self.gain)
+            y = np.asarray(data["x"], np.float32) * np.float32(self.gain)
         return {"y": y, "rounded": np.rint(y).astype(np.float32)}
 
 
 class FatalModel(FakeFilter):
     """Ends the process that runs it."""
 
-    def predict_raw(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def predict_raw(self, data: Mapping[str, Any], *, threads: int | None = None) -> dict[str, np.ndarray]:
         os._exit(1)
 
 

@@ -242,6 +242,30 @@ def test_nan_probabilities_name_the_input() -> None:
         compare_models(first, second, [{"row": np.array([row])} for row in range(2)])
 
 
+class Unnamed(TableClassifier):
+    """Describes the label only; what it calls its scores is up to it."""
+
+    def __init__(self, table: list[list[float]], scores: str) -> None:
+        super().__init__(("a", "b"), table)
+        self.outputs = self.outputs[:1]
+        self.predicted_probabilities_name = None
+        self.scores = scores
+
+    def predict_raw(self, data, *, threads=None):
+        scores = super().predict_raw(data)["probabilities"]
+        return {self.scores: scores} if self.scores else {}
+
+
+def test_undescribed_probabilities() -> None:
+    data = [{"row": np.array([row])} for row in range(2)]
+    first = Unnamed([[0.9, 0.1], [0.2, 0.8]], "classProbability")
+    second = Unnamed([[0.8, 0.2], [0.6, 0.4]], "classProbability_1")
+    assert [row.agree for row in compare_models(first, second, data).inputs] == [True, False]
+    second.scores = ""
+    with pytest.raises(ComparisonError, match="second model is a classifier that gives no probabilities"):
+        compare_models(first, second, data)
+
+
 def test_other_interfaces_are_listed() -> None:
     with pytest.raises(ComparisonError) as caught:
         compare_models(FakeClassifier(LABELS), FakeFilter(), [{"x": np.zeros(4)}])
