@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mltoolkit.converters.neural_network.sizes import check_elements
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.weights import read_weight
@@ -87,11 +88,16 @@ class LayerContext:
         return [self.input(index) for index in range(len(self.layer.input))]
 
     def output(self, value: ir.Value, index: int = 0) -> None:
-        """Make ``value`` the layer's output blob number ``index``."""
+        """Make ``value`` the layer's output blob number ``index``.
+
+        Raises:
+            InvalidModelError: the layer has fewer outputs, or the blob would not fit into memory.
+        """
         if index >= len(self.layer.output):
             raise InvalidModelError(
                 f"the layer needs at least {index + 1} outputs but has {len(self.layer.output)}", where=self.where
             )
+        check_elements(self, shape_of(value))
         self.values[self.layer.output[index]] = value
 
     def output_value(self, name: str) -> ir.Value:
