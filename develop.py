@@ -58,7 +58,9 @@ def install() -> None:
 def main() -> None:
     """Parse the job, set up, run it."""
     if not SUPPORTED[0] <= sys.version_info[:2] < SUPPORTED[1]:
-        sys.exit(f"mltoolkit needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]} ({sys.executable}).")
+        sys.exit(
+            f"mltoolkit needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]} ({sys.executable})."
+        )
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         formatter_class=argparse.RawDescriptionHelpFormatter,

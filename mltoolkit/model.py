@@ -191,7 +191,9 @@ class Model:
     def predict(self, data: Mapping[str, Any], *, threads: int | None = None) -> dict[str, Any]: ...
 
     @overload
-    def predict(self, data: Sequence[Mapping[str, Any]], *, threads: int | None = None) -> list[dict[str, Any]]: ...
+    def predict(
+        self, data: Sequence[Mapping[str, Any]], *, threads: int | None = None
+    ) -> list[dict[str, Any]]: ...
 
     def predict(
         self, data: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, threads: int | None = None
@@ -243,7 +245,9 @@ class Model:
         try:
             return self.predictor.run(data, threads=threads or 0, taps=taps)
         except MemoryError as error:
-            raise UnsupportedModelError("the model needs more memory than there is", where=self.name or None) from error
+            raise UnsupportedModelError(
+                "the model needs more memory than there is", where=self.name or None
+            ) from error
 
     def prepare_image(self, feature: ImageFeature | str, image: Any, crop: Crop = "whole") -> PreparedImage:
         """A picture as :meth:`predict` needs it, to give it to several models without decoding it again.
@@ -262,7 +266,9 @@ class Model:
         if isinstance(feature, str):
             images = {item.name: item for item in self.inputs if isinstance(item, ImageFeature)}
             if feature not in images:
-                raise ArgumentError(f"the model has no image input {feature!r}", fix=did_you_mean(feature, images))
+                raise ArgumentError(
+                    f"the model has no image input {feature!r}", fix=did_you_mean(feature, images)
+                )
             feature = images[feature]
         return prepare_image(feature, image, crop)
 
@@ -281,7 +287,12 @@ class Model:
         return f"<mltoolkit.Model {self.name or self.kind}: {inputs} → {outputs}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickle, (self._spec.SerializeToString(), self.name, self._given_layers, self.quantization_report)
+        return _unpickle, (
+            self._spec.SerializeToString(),
+            self.name,
+            self._given_layers,
+            self.quantization_report,
+        )
 
 
 def _unpickle(data: bytes, name: str, custom_layers: CustomLayers, report: Any) -> Model:
@@ -290,5 +301,3 @@ def _unpickle(data: bytes, name: str, custom_layers: CustomLayers, report: Any) 
     model = Model(spec, name=name, custom_layers=custom_layers)
     model.quantization_report = report
     return model
-
-

@@ -27,7 +27,18 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 @pytest.mark.parametrize("statement", ["import mltoolkit", "import mltoolkit; mltoolkit.load"])
 def test_import_pulls_in_nothing_heavy(statement: str) -> None:
-    heavy = ["coremltools", "torch", "keras", "sklearn", "onnxruntime", "onnx", "pandas", "PIL", "typer", "matplotlib"]
+    heavy = [
+        "coremltools",
+        "torch",
+        "keras",
+        "sklearn",
+        "onnxruntime",
+        "onnx",
+        "pandas",
+        "PIL",
+        "typer",
+        "matplotlib",
+    ]
     code = f"{statement}; import sys; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

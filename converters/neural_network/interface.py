@@ -32,7 +32,9 @@ def declare_inputs(
     """
     arrays = [feature for feature in interface.inputs if isinstance(feature, ArrayFeature)]
     if context.rank5:
-        context.batch = _common_batch({feature.name: shapes.get(feature.name, feature.shape) for feature in arrays})
+        context.batch = _common_batch(
+            {feature.name: shapes.get(feature.name, feature.shape) for feature in arrays}
+        )
     for feature in interface.inputs:
         if isinstance(feature, ImageFeature):
             value = _declare_image(context, network, feature, shapes.get(feature.name))
@@ -40,7 +42,11 @@ def declare_inputs(
             value = _declare_array(context, feature, shapes.get(feature.name, feature.shape))
         elif isinstance(feature, ScalarFeature):
             scalar = context.builder.input(feature.name, np.float32, (1,))
-            value = context.builder.op("Reshape", scalar, context.builder.constant([1, 1, 1, 1])) if context.rank5 else scalar
+            value = (
+                context.builder.op("Reshape", scalar, context.builder.constant([1, 1, 1, 1]))
+                if context.rank5
+                else scalar
+            )
         else:
             raise UnsupportedModelError(
                 f"a neural network cannot take a {type(feature).__name__}", where=f"input {feature.name!r}"
@@ -124,7 +130,9 @@ def finish_outputs(
     probabilities = ""
     by_classifier: set[str] = set()
     if interface.class_labels is not None:
-        probabilities = interface.predicted_probabilities_name or context.builder.unique_name("classProbability")
+        probabilities = interface.predicted_probabilities_name or context.builder.unique_name(
+            "classProbability"
+        )
         outputs.append(_probabilities(context, network, interface, probabilities))
         by_classifier = {interface.predicted_feature_name, probabilities}
     flexible = any(
@@ -168,7 +176,11 @@ def _probabilities(context: LayerContext, network: Any, interface: Interface, na
     blob = wanted
     if wanted not in context.values:
         # The field is named after a layer, yet files hold the name of its blob; without it the last layer counts.
-        named = [layer for layer in network.layers if layer.name == wanted] if wanted else list(network.layers[-1:])
+        named = (
+            [layer for layer in network.layers if layer.name == wanted]
+            if wanted
+            else list(network.layers[-1:])
+        )
         if not named or not named[-1].output:
             raise InvalidModelError(
                 f"no layer makes the class probabilities {wanted!r}", fix=did_you_mean(wanted, context.values)
@@ -208,7 +220,9 @@ def _image_output(
         raise _contradiction(feature.name, (feature.channels, feature.height, feature.width), shape)
     if described is not None and _without_ones(shape) != _without_ones(described):
         raise _contradiction(feature.name, described, shape)
-    return context.builder.op("Reshape", value, context.builder.constant([feature.channels, *_tail(context, value)]))
+    return context.builder.op(
+        "Reshape", value, context.builder.constant([feature.channels, *_tail(context, value)])
+    )
 
 
 def _tail(context: LayerContext, value: ir.Value) -> tuple[int, int]:

@@ -43,7 +43,9 @@ def predict(
     for label, data in read_inputs(loaded, inputs or []):
         outputs = loaded.predict(data)
         saved = save_outputs(outputs, Path(save), label) if save else {}
-        results.append({"input": label, "outputs": shown(loaded, outputs, top, whole=as_json), "files": saved})
+        results.append(
+            {"input": label, "outputs": shown(loaded, outputs, top, whole=as_json), "files": saved}
+        )
     if as_json:
         print_json(results)
         return
@@ -51,7 +53,10 @@ def predict(
         rows = []
         for name, value in result["outputs"].items():
             if isinstance(value, dict):
-                rows += [(name if index == 0 else "", f"{share:8.4%}  {key}") for index, (key, share) in enumerate(value.items())]
+                rows += [
+                    (name if index == 0 else "", f"{share:8.4%}  {key}")
+                    for index, (key, share) in enumerate(value.items())
+                ]
             else:
                 rows.append((name, value))
         rows += [("written", path) for path in result["files"].values()]

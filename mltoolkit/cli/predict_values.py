@@ -22,7 +22,11 @@ def read_inputs(model: Model, words: Sequence[str]) -> Iterator[tuple[str, dict[
         InputError: a value cannot be read.
     """
     features = {feature.name: feature for feature in model.inputs}
-    named = [(name, value) for name, _, value in (word.partition("=") for word in words) if name in features and value]
+    named = [
+        (name, value)
+        for name, _, value in (word.partition("=") for word in words)
+        if name in features and value
+    ]
     if not named and len(words) == 1 and re.match(r"^[^=/\\.]+=", words[0]) and not Path(words[0]).exists():
         # A misspelt name, for which the model's own check has the close matches.
         name, _, text = words[0].partition("=")

@@ -81,7 +81,9 @@ class GraphBuilder:
         self._inputs.append(value)
         return value
 
-    def constant(self, array: NDArray[Any] | Sequence[int] | Sequence[float] | float | int, name: str = "") -> ir.Value:
+    def constant(
+        self, array: NDArray[Any] | Sequence[int] | Sequence[float] | float | int, name: str = ""
+    ) -> ir.Value:
         """A constant tensor, stored as initializer.
 
         Python integers become int64 and floats float32; arrays keep their type. Small constants are shared.
@@ -102,7 +104,11 @@ class GraphBuilder:
         return value
 
     def op(
-        self, op_type: str, *inputs: ir.Value | None, attributes: Mapping[str, Any] | None = None, name: str = ""
+        self,
+        op_type: str,
+        *inputs: ir.Value | None,
+        attributes: Mapping[str, Any] | None = None,
+        name: str = "",
     ) -> ir.Value:
         """Emit a node of the standard ONNX domain with one output.
 

@@ -46,12 +46,15 @@ class CustomStep:
             raise CustomLayerError(
                 f"evaluate failed: {type(error).__name__}: {error}",
                 where=self._where,
-                fix="Inputs are read-only: copy one before changing it" if "read-only" in str(error) else None,
+                fix="Inputs are read-only: copy one before changing it"
+                if "read-only" in str(error)
+                else None,
             ) from error
         if not isinstance(results, (list, tuple)) or len(results) != len(self.output_names):
             found = f"{len(results)} arrays" if isinstance(results, (list, tuple)) else type(results).__name__
             raise CustomLayerError(
-                f"evaluate must return a list of {len(self.output_names)} arrays, not {found}", where=self._where
+                f"evaluate must return a list of {len(self.output_names)} arrays, not {found}",
+                where=self._where,
             )
         return {
             name: self._checked(index, result)
@@ -67,6 +70,7 @@ class CustomStep:
             )
         if result.shape != expected:
             raise CustomLayerError(
-                f"output {index} has shape {result.shape} where output_shapes announced {expected}", where=self._where
+                f"output {index} has shape {result.shape} where output_shapes announced {expected}",
+                where=self._where,
             )
         return np.ascontiguousarray(result, dtype=np.float32)

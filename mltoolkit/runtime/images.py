@@ -73,7 +73,9 @@ def open_image(image: Any, *, where: str) -> Image.Image:
             picture = Image.open(image)
             picture.load()
         except UnidentifiedImageError as error:
-            raise InputError(f"the file {str(image)!r} is not a picture that can be read", where=where) from error
+            raise InputError(
+                f"the file {str(image)!r} is not a picture that can be read", where=where
+            ) from error
         except FileNotFoundError as error:
             raise InputError(f"there is no file {str(image)!r}", where=where) from error
         # Pillow's decoders raise SyntaxError, ValueError and others of their own on damaged files.
@@ -82,9 +84,7 @@ def open_image(image: Any, *, where: str) -> Image.Image:
         return picture
     if isinstance(image, np.ndarray):
         return _from_array(image, where)
-    raise InputError(
-        f"a picture is a path, a PIL image or an array, not {type(image).__name__}", where=where
-    )
+    raise InputError(f"a picture is a path, a PIL image or an array, not {type(image).__name__}", where=where)
 
 
 def _from_array(array: NDArray[Any], where: str) -> Image.Image:
@@ -92,7 +92,11 @@ def _from_array(array: NDArray[Any], where: str) -> Image.Image:
 
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)) or not array.size:
+    if (
+        array.dtype != np.uint8
+        or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3))
+        or not array.size
+    ):
         raise InputError(
             f"an array of shape {array.shape} and type {array.dtype} is no picture",
             where=where,
@@ -114,7 +118,8 @@ def _from_float_array(feature: ImageFeature, array: NDArray[Any]) -> NDArray[np.
     height, width = array.shape[:2]
     if not feature.allows(width, height):
         raise InputError(
-            f"a floating array of {width}×{height} pixels is not resized", where=where,
+            f"a floating array of {width}×{height} pixels is not resized",
+            where=where,
             fix=f"Give {feature.width}×{feature.height} pixels, or uint8, which is resized",
         )
     if not np.isfinite(array).all():
@@ -138,9 +143,10 @@ def _target_size(feature: ImageFeature, size: tuple[int, int]) -> tuple[int, int
     if feature.allows(*size):
         return size
     if feature.sizes:
-        # The allowed size whose area and aspect ratio are nearest to the picture's.
-        def distance(allowed: tuple[int, int]) -> float:
-            return abs(np.log(allowed[0] / size[0])) + abs(np.log(allowed[1] / size[1]))
+        # The allowed size of the most similar aspect ratio; among equal ones, of the most similar area.
+        def distance(allowed: tuple[int, int]) -> tuple[float, float]:
+            wider, higher = np.log(allowed[0] / size[0]), np.log(allowed[1] / size[1])
+            return abs(wider - higher), abs(wider + higher)
 
         return min(feature.sizes, key=distance)
     return feature.width, feature.height
@@ -149,13 +155,13 @@ def _target_size(feature: ImageFeature, size: tuple[int, int]) -> tuple[int, int
 def _resize(picture: Image.Image, size: tuple[int, int], crop: Crop) -> Image.Image:
     from PIL import Image
 
-    box: tuple[float, float, float, float] | None = None
     if crop == "center":
         width, height = picture.size
         scale = min(width / size[0], height / size[1])
-        left, top = (width - size[0] * scale) / 2, (height - size[1] * scale) / 2
-        box = (left, top, left + size[0] * scale, top + size[1] * scale)
-    return picture.resize(size, Image.Resampling.LANCZOS, box=box)
+        cut_width, cut_height = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+        left, top = (width - cut_width) // 2, (height - cut_height) // 2
+        picture = picture.crop((left, top, left + cut_width, top + cut_height))
+    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def to_image(feature: ImageFeature, array: NDArray[np.float32]) -> Image.Image:

@@ -40,10 +40,14 @@ def check_names(interface: Interface, data: Mapping[str, Any]) -> None:
         if name not in names:
             raise InputError(f"the model has no input {name!r}", fix=did_you_mean(str(name), names))
     missing = [
-        feature.name for feature in interface.inputs if not feature.optional and data.get(feature.name) is None
+        feature.name
+        for feature in interface.inputs
+        if not feature.optional and data.get(feature.name) is None
     ]
     if missing:
-        raise InputError(f"no value is given for {', '.join(map(repr, missing))}", fix="Add it to the dictionary")
+        raise InputError(
+            f"no value is given for {', '.join(map(repr, missing))}", fix="Add it to the dictionary"
+        )
 
 
 def bind_inputs(interface: Interface, data: Mapping[str, Any], *, leading_axes: bool = False) -> BoundInputs:
@@ -84,7 +88,9 @@ def _bind(feature: Feature, value: Any, leading_axes: bool) -> tuple[NDArray[Any
         return _bind_array(feature, value, leading_axes)
     if isinstance(feature, ScalarFeature):
         return _numbers(feature.name, 0.0 if value is None else value, np.float32).reshape(1), None
-    raise UnsupportedModelError(f"inputs of kind {type(feature).__name__} cannot be fed", where=f"input {feature.name!r}")
+    raise UnsupportedModelError(
+        f"inputs of kind {type(feature).__name__} cannot be fed", where=f"input {feature.name!r}"
+    )
 
 
 def _numbers(name: str, value: Any, dtype: type[np.generic]) -> NDArray[Any]:
@@ -110,7 +116,12 @@ def _bind_array(
         return np.full(shape, feature.default or 0, dtype=dtype), None if shape == feature.shape else shape
     array = _numbers(feature.name, value, dtype)
     shape = array.shape
-    extended = leading_axes and len(shape) == len(feature.shape) + 2 and shape[2:] == feature.shape and min(shape) > 0
+    extended = (
+        leading_axes
+        and len(shape) == len(feature.shape) + 2
+        and shape[2:] == feature.shape
+        and min(shape) > 0
+    )
     if not extended and not feature.allows(shape):
         if 0 in feature.shape or _without_ones(shape) != _without_ones(feature.shape):
             raise InputError(

@@ -62,7 +62,9 @@ class PipelinePredictor:
             stage = self.stage(name)
             names = {feature.name for feature in stage.interface.inputs}
             try:
-                prediction = stage.run({key: value for key, value in values.items() if key in names}, threads=threads)
+                prediction = stage.run(
+                    {key: value for key, value in values.items() if key in names}, threads=threads
+                )
                 values.update(prediction.present())
             except MLToolkitError as error:
                 raise _at_stage(error, name) from error
