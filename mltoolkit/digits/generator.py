@@ -1,11 +1,13 @@
 """Draws digits that look handwritten: a writing style, a shaky hand, a pen.
 
-The skeleton of a style (``skeletons``) is varied as a curve, not as pixels: control points move, proportions and the
-whole plane bend smoothly, then width, slant, rotation and size are drawn at random. Only then is the curve inked, by
-the distance of every pixel to it, which gives smooth edges at any size.
+The skeleton of a style (``skeletons``) is varied as a curve, not as pixels: control points move, proportions
+and the whole plane bend smoothly, then width, slant and rotation are drawn at random. Only then is the curve
+inked (``pen``), by the distance of every pixel to it, which gives smooth edges at any size.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ from mltoolkit.errors import ArgumentError
 
 Points = npt.NDArray[np.float64]
 
-_STEPS = 6  # straight pieces per control point: below a pixel at 28 × 28
+_STEPS = 4  # straight pieces per control point: about two pixels each at 28 × 28
 _SMALLEST = 8
 
 
@@ -74,7 +76,7 @@ def _shaken(skeleton: tuple[Stroke, ...], rng: np.random.Generator) -> list[Stro
     """Move every control point a little; points that coincide stay together, so that joints hold."""
     everything = np.concatenate([stroke.points for stroke in skeleton])
     unique, inverse = np.unique(everything, axis=0, return_inverse=True)
-    moved = unique + rng.normal(0, rng.uniform(0.01, 0.045), unique.shape)
+    moved = unique + rng.normal(0, rng.uniform(0.008, 0.045), unique.shape)
     pieces = np.split(moved[inverse.ravel()], np.cumsum([len(stroke.points) for stroke in skeleton])[:-1])
     return [stroke._replace(points=points) for stroke, points in zip(skeleton, pieces, strict=True)]
 
@@ -83,7 +85,7 @@ def _curve(stroke: Stroke) -> Points:
     """The stroke as a fine polyline: a Catmull-Rom spline between each two sharp points."""
     ends = [0, *(int(i) for i in np.flatnonzero(stroke.sharp) if 0 < i < len(stroke.points) - 1)]
     ends.append(len(stroke.points) - 1)
-    pieces = [_spline(stroke.points[a : b + 1]) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    pieces = [_spline(stroke.points[a : b + 1]) for a, b in itertools.pairwise(ends)]
     return np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])])
 
 
@@ -114,7 +116,7 @@ def _bent(lines: list[Points], rng: np.random.Generator) -> list[Points]:
     gamma = np.exp(rng.normal(0, (0.10, 0.16), 2))
     waves = rng.uniform(-1.3, 1.3, (3, 2)) * 2 * np.pi
     phases = rng.uniform(0, 2 * np.pi, 3)
-    shifts = rng.normal(0, 0.022, (3, 2))
+    shifts = rng.normal(0, 0.027, (3, 2))
 
     def bend(points: Points) -> Points:
         points = np.sign(points) * np.abs(points) ** gamma
@@ -125,7 +127,7 @@ def _bent(lines: list[Points], rng: np.random.Generator) -> list[Points]:
 
 def _leaning(lines: list[Points], rng: np.random.Generator) -> list[Points]:
     """Width, slant and rotation."""
-    width = rng.uniform(0.5, 0.95)
+    width = float(np.clip(np.exp(rng.normal(-0.33, 0.27)), 0.5, 1.4))
     slant = float(np.clip(rng.normal(0.15, 0.22), -0.35, 0.75))
     angle = rng.normal(0, 0.10)
     cos, sin = np.cos(angle), np.sin(angle)

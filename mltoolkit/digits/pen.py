@@ -22,7 +22,7 @@ def ink(lines: list[Points], rng: np.random.Generator, size: int) -> npt.NDArray
         uint8 array of shape (size, size), 255 is full ink.
     """
     pixel = size / _STANDARD
-    radius = float(np.clip(rng.normal(1.35, 0.38), 0.65, 2.5)) * pixel
+    radius = float(np.clip(1.35 * np.exp(rng.normal(0, 0.32)), 0.65, 2.7)) * pixel
     placed = _placed(lines, rng, radius, size)
     starts = np.concatenate([line[:-1] for line in placed])
     stops = np.concatenate([line[1:] for line in placed])
@@ -85,8 +85,9 @@ def _depth(
     """How far each grid point lies inside the ink (negative: outside), the deepest over all segments."""
     along = stops - starts
     squared = np.maximum((along**2).sum(axis=1), 1e-12)
-    share = np.clip((grid @ along.T - (starts * along).sum(axis=1)) / squared, 0, 1)
-    dx = grid[:, :1] - (starts[:, 0] + share * along[:, 0])
-    dy = grid[:, 1:] - (starts[:, 1] + share * along[:, 1])
-    radii = start_radii + share * (stop_radii - start_radii)
-    return np.asarray((radii - np.sqrt(dx * dx + dy * dy)).max(axis=1))
+    share = (along / squared[:, None]) @ grid.T - ((starts * along).sum(axis=1) / squared)[:, None]
+    np.clip(share, 0, 1, out=share)
+    dx = grid[:, 0] - (starts[:, :1] + share * along[:, :1])
+    dy = grid[:, 1] - (starts[:, 1:] + share * along[:, 1:])
+    radii = start_radii[:, None] + share * (stop_radii - start_radii)[:, None]
+    return np.asarray((radii - np.sqrt(dx * dx + dy * dy)).max(axis=0))

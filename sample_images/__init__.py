@@ -1,0 +1,1 @@
+"""Pictures for trying out models; CREDITS.md names their authors. Only the digits are installed."""
