@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mltoolkit.formats.varint import varint
+
 _LENGTH_DELIMITED = 2
 
 
@@ -39,13 +41,4 @@ def write_floats(message: Any, field_name: str, values: NDArray[np.floating]) ->
 
 def _header(message: Any, field_name: str, payload_bytes: int) -> bytes:
     number = message.DESCRIPTOR.fields_by_name[field_name].number
-    return _varint((number << 3) | _LENGTH_DELIMITED) + _varint(payload_bytes)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return varint((number << 3) | _LENGTH_DELIMITED) + varint(payload_bytes)

@@ -75,7 +75,7 @@ class WeightField:
 
 @dataclass(frozen=True)
 class _Row:
-    """A field of a layer's message: dotted path, ``[]`` after a repeated field; no shape if none is stated."""
+    """A field of a layer's message: dotted path, ``[]`` after a repeated field; no shape if none stated."""
 
     field: str
     shape: Callable[[Any], tuple[int, ...]] | None

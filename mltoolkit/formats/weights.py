@@ -83,7 +83,7 @@ def stored_bytes(params: Any) -> int:
         + len(quantization.linearQuantization.bias)
         + len(quantization.lookupTableQuantization.floatValue)
     )
-    return 4 * floats + len(params.float16Value) + len(params.rawValue)
+    return 4 * floats + len(params.float16Value) + len(params.rawValue) + len(params.int8RawValue)
 
 
 def check_size(params: Any, count: int, where: str) -> None:
