@@ -23,6 +23,12 @@ def pipeline_of(spec: Any) -> Any | None:
     return None
 
 
+def stage_names(pipeline: Any) -> list[str]:
+    """One name for every model of a ``Pipeline`` message: its number where the file gives it none."""
+    models = len(pipeline.models)
+    return [*pipeline.names[:models], *map(str, range(len(pipeline.names), models))]
+
+
 def iter_models(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """A ``Model`` message and, if it is a pipeline, its stages and theirs.
 
@@ -33,8 +39,7 @@ def iter_models(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
     pipeline = pipeline_of(spec)
     if pipeline is None:
         return
-    names = [*pipeline.names, *map(str, range(len(pipeline.names), len(pipeline.models)))]
-    for name, stage in zip(names, pipeline.models, strict=False):
+    for name, stage in zip(stage_names(pipeline), pipeline.models, strict=True):
         yield from iter_models(stage, (*path, name))
 
 
