@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -15,18 +16,24 @@ LayerConverter = Callable[["LayerContext", Any], None]
 FAMILIES = (
     "activation",
     "convolution",
+    "crop_resize",
     "custom",
     "elementwise",
     "embedding",
+    "gru",
     "inner_product",
+    "joining",
     "local_response",
+    "lstm",
     "normalization",
+    "padding",
     "pooling",
-    "recurrent",
     "reduction",
+    "reorganization",
     "resize",
     "scaling",
     "shape",
+    "simple_recurrent",
     "slicing",
     "unary",
 )
@@ -51,6 +58,7 @@ def converts(*layer_types: str) -> Callable[[LayerConverter], LayerConverter]:
     return register
 
 
+@functools.cache
 def layer_converters() -> dict[str, LayerConverter]:
     """All converters by layer type."""
     for family in FAMILIES:

@@ -197,7 +197,7 @@ class GraphBuilder:
                 opset_imports=[onnx.helper.make_opsetid("", OPSET)],
                 ir_version=IR_VERSION,
             )
-        except (shape_inference.InferenceError, onnx.defs.SchemaError) as error:
+        except (shape_inference.InferenceError, onnx.checker.ValidationError, onnx.defs.SchemaError) as error:
             shapes = ", ".join(str(shape_of(value)) for value in node.inputs if value is not None)
             raise InvalidModelError(
                 f"the ONNX operation {node.op_type} cannot take inputs of shape {shapes}: "
