@@ -24,16 +24,26 @@ def pipeline_of(spec: Any) -> Any | None:
 
 
 def stage_names(pipeline: Any) -> list[str]:
-    """One name for every model of a ``Pipeline`` message: its number where the file gives it none."""
-    models = len(pipeline.models)
-    return [*pipeline.names[:models], *map(str, range(len(pipeline.names), models))]
+    """One name for each model of a ``Pipeline`` message, all different.
+
+    A model without a name is called ``stage 1``, ``stage 2``, … by its place; a name used again gets its
+    place added.
+    """
+    names: list[str] = []
+    for place in range(1, len(pipeline.models) + 1):
+        given = pipeline.names[place - 1] if place <= len(pipeline.names) else ""
+        name = given or f"stage {place}"
+        while name in names:
+            name = f"{name} ({place})"
+        names.append(name)
+    return names
 
 
 def iter_models(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """A ``Model`` message and, if it is a pipeline, its stages and theirs.
 
     Yields:
-        The names of the stages down to the model (its number where a stage has none), and the model.
+        The names of the stages down to the model (see :func:`stage_names`), and the model.
     """
     yield path, spec
     pipeline = pipeline_of(spec)

@@ -238,16 +238,16 @@ def test_pipelines_branches_and_loops_are_entered() -> None:
     _add_inner_product(loop.bodyNetwork, "d")
     assert [(field.path, field.layer) for field in iter_weight_fields(spec)] == [
         (("outer", "first"), "a"),
-        (("1",), "b"),
-        (("1",), "c"),
-        (("1",), "d"),
+        (("stage 2",), "b"),
+        (("stage 2",), "c"),
+        (("stage 2",), "d"),
     ]
     assert [path for path, _ in iter_models(spec)] == [
         (),
         ("outer",),
         ("outer", "first"),
         ("outer", "second"),
-        ("1",),
+        ("stage 2",),
     ]
     assert [layer.name for _, layer in iter_layers(spec)] == ["a", "choice", "b", "repeat", "c", "d"]
 
