@@ -68,9 +68,9 @@ def _pack_block(block: NDArray[np.uint8], nbits: int) -> NDArray[np.uint8]:
         # Whole bytes of 8 / nbits codes: no 64-bit word needed.
         per_byte = 8 // nbits
         columns = block.reshape(-1, per_byte)
-        out = columns[:, 0] << (8 - nbits)
+        out = columns[:, 0] << np.uint8(8 - nbits)
         for position in range(1, per_byte):
-            out |= columns[:, position] << (8 - nbits * (position + 1))
+            out |= columns[:, position] << np.uint8(8 - nbits * (position + 1))
         return out
     columns = block.reshape(-1, _GROUP)
     words = columns[:, 0].astype(np.uint64)

@@ -38,7 +38,10 @@ class Feature:
 
 @dataclass(frozen=True)
 class ImageFeature(Feature):
-    """A picture. ``sizes`` are the enumerated (width, height); ``width_range`` and ``height_range`` allow others."""
+    """A picture.
+
+    ``sizes`` are the enumerated (width, height); ``width_range`` and ``height_range`` allow others.
+    """
 
     width: int
     height: int
@@ -68,8 +71,9 @@ class ImageFeature(Feature):
 
 @dataclass(frozen=True)
 class ArrayFeature(Feature):
-    """A multi-dimensional array. ``shapes`` are the enumerated shapes; ``ranges`` allow others, one range an axis.
+    """A multi-dimensional array.
 
+    ``shapes`` are the enumerated shapes; ``ranges`` allow others, one range an axis.
     An empty ``shape`` means that the file states none; a size of 0 in it means any size.
     """
 
@@ -86,7 +90,9 @@ class ArrayFeature(Feature):
 
     def allows(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of that shape may be given."""
-        if shape in self.shapes or len(shape) == len(self.shape) and all(
+        if shape in self.shapes:
+            return True
+        if len(shape) == len(self.shape) and all(
             stated in (0, size) for stated, size in zip(self.shape, shape, strict=True)
         ):
             return True
@@ -162,7 +168,9 @@ def _read_range(message: Any) -> Range:
 
 def _read_image(image: Any, common: dict[str, Any]) -> ImageFeature:
     if image.colorSpace not in _COLOR_SPACES:
-        raise InvalidModelError(f"the image {common['name']!r} has the unknown colour space {image.colorSpace}")
+        raise InvalidModelError(
+            f"the image {common['name']!r} has the unknown colour space {image.colorSpace}"
+        )
     flexibility = image.WhichOneof("SizeFlexibility")
     sizes: tuple[tuple[int, int], ...] = ()
     width_range = height_range = None
@@ -253,7 +261,9 @@ def _class_labels(spec: Any) -> tuple[str, ...] | tuple[int, ...] | None:
         return None
     classifier = getattr(spec, kind)
     # The oneof is ClassLabels in every classifier of the format.
-    which = classifier.WhichOneof("ClassLabels") if "ClassLabels" in classifier.DESCRIPTOR.oneofs_by_name else None
+    if "ClassLabels" not in classifier.DESCRIPTOR.oneofs_by_name:
+        return None
+    which = classifier.WhichOneof("ClassLabels")
     if which is None:
         return None
     return tuple(getattr(classifier, which).vector)

@@ -1,7 +1,7 @@
 """``repeated float`` fields as NumPy arrays, without a Python object per value.
 
-protobuf's Python containers box every float (seconds for a large model); the wire format of a packed ``repeated
-float`` is little-endian float32, so the serialised field is the array.
+protobuf's Python containers box every float (seconds for a large model); the wire format of a packed
+``repeated float`` is little-endian float32, so the serialised field is the array.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Core ML's protobuf classes, without the cost of ``import coremltools``.
 
 coremltools' ``__init__`` takes seconds and prints to stderr; its generated protobuf modules alone load in
-milliseconds. They are imported here under their real name from a bare stand-in package, which is removed again, so
-that a later ``import coremltools`` is the real one. The descriptor pool hands out the same message classes to both.
+milliseconds. They are imported here under their real name from a bare stand-in package, which is removed
+again, so that a later ``import coremltools`` is the real one. The descriptor pool hands out the same message
+classes to both.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 from mltoolkit.errors import ModelFileError
 
+# The newest specification (iOS 26) that the classes of coremltools 9 cover.
+NEWEST_SPECIFICATION_VERSION = 10
 _PACKAGE = "coremltools"
 _lock = threading.Lock()
 _loaded: dict[str, types.ModuleType] = {}
@@ -42,7 +45,10 @@ def _import_proto_module(name: str) -> types.ModuleType:
 
 
 def proto_module(name: str) -> Any:
-    """The generated module ``name``, one of ``Model_pb2``, ``NeuralNetwork_pb2``, ``MIL_pb2``, ``FeatureTypes_pb2``.
+    """A generated module.
+
+    Args:
+        name: ``Model_pb2``, ``NeuralNetwork_pb2``, ``MIL_pb2`` or ``FeatureTypes_pb2``.
 
     Returns:
         The module; typed as ``Any`` because the generated classes carry no annotations.

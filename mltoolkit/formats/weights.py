@@ -1,8 +1,8 @@
 """One weight of a neural network layer: ``WeightParams`` as arrays, in each of its encodings.
 
 Source: NeuralNetwork.proto, messages WeightParams, QuantizationParams, LinearQuantizationParams and
-LookUpTableQuantizationParams. A weight is stored as float32, float16, or unsigned codes of 1 to 8 bits, which mean
-``scale * code + bias`` (one scale and bias, or one per output channel) or ``table[code]``.
+LookUpTableQuantizationParams. A weight is stored as float32, float16, or unsigned codes of 1 to 8 bits, which
+mean ``scale * code + bias`` (one scale and bias, or one per output channel) or ``table[code]``.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def check_size(params: Any, count: int, where: str) -> None:
         _check_codes(params, encoding, count, where)
         return
     if stored != count:
-        raise InvalidModelError(f"the weight holds {stored:g} values where the layer needs {count}", where=where)
+        raise InvalidModelError(
+            f"the weight holds {stored:g} values where the layer needs {count}", where=where
+        )
 
 
 def _check_codes(params: Any, encoding: Encoding, count: int, where: str) -> None:
@@ -154,7 +156,9 @@ def read_codes(params: Any, count: int, where: str) -> LinearCodes | TableCodes:
     raise InvalidModelError(f"the weight is stored as {encoding.value}, not as codes", where=where)
 
 
-def read_weight(params: Any, shape: tuple[int, ...], where: str, channel_axis: int = 0) -> NDArray[np.float32]:
+def read_weight(
+    params: Any, shape: tuple[int, ...], where: str, channel_axis: int = 0
+) -> NDArray[np.float32]:
     """The values of a weight, whatever its encoding.
 
     Args:
