@@ -13,6 +13,7 @@ from mltoolkit.custom_layers import CustomLayer, CustomLayerSet
 from mltoolkit.errors import ArgumentError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.features import Feature, ImageFeature, Interface, read_interface
 from mltoolkit.formats.model_file import to_spec, write_spec
+from mltoolkit.formats.networks import pipeline_stages
 from mltoolkit.formats.protobuf import new_model
 from mltoolkit.formats.summary import ModelSummary, summarize
 from mltoolkit.formats.validation import validate_spec
@@ -129,6 +130,11 @@ class Model:
         return self._interface.predicted_probabilities_name or None
 
     @property
+    def custom_layers(self) -> CustomLayers:
+        """The Python classes given for this model's custom layers, besides the registered ones."""
+        return self._given_layers
+
+    @property
     def short_description(self) -> str:
         """What the author says of the model."""
         return str(self._spec.description.metadata.shortDescription)
@@ -140,11 +146,6 @@ class Model:
     @property
     def stages(self) -> dict[str, Model]:
         """The models of a pipeline by name; empty for other kinds."""
-        from mltoolkit.runtime.pipeline import pipeline_stages
-        from mltoolkit.runtime.predictor import PIPELINE_KINDS
-
-        if self.kind not in PIPELINE_KINDS:
-            return {}
         return {
             name: Model(spec, name=name, custom_layers=self._given_layers)
             for name, spec in pipeline_stages(self._spec).items()

@@ -11,12 +11,10 @@ from mltoolkit.converters.neural_network.registry import layer_converters
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.formats.features import Interface, read_interface
+from mltoolkit.formats.networks import network_of
 from mltoolkit.graph.builder import GraphBuilder, shape_of
 from mltoolkit.graph.model_graph import GraphBlob, GraphLayer, ModelGraph
 from mltoolkit.graph.passes import optimize
-
-NETWORK_KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
-
 
 def network_to_graph(
     spec: Any,
@@ -40,9 +38,9 @@ def network_to_graph(
         InvalidModelError: the network contradicts itself or its description.
     """
     kind = spec.WhichOneof("Type")
-    if kind not in NETWORK_KINDS:
+    network = network_of(spec)
+    if network is None:
         raise UnsupportedModelError(f"a model of kind {kind} is not a neural network")
-    network = getattr(spec, kind)
     interface = interface or read_interface(spec)
     shapes = dict(input_shapes or {})
     builder = GraphBuilder(kind)

@@ -1,11 +1,12 @@
 """The command line: ``mltoolkit inspect | predict | quantize | compare | demo``, a file a command.
 
 Exit codes: 0 done; 1 an error of mltoolkit's, said in one line on stderr; 2 wrong usage; 3 a limit that the caller set
-(``compare --min-agreement``) is not kept; 130 interrupted.
+(``compare --min-agreement``) is not kept; 70 a fault of the program itself; 130 interrupted.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -48,3 +49,13 @@ def main() -> None:
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        # A fault of the program itself. Its traceback is for whoever reports or mends it.
+        if os.environ.get("MLTOOLKIT_DEBUG"):
+            raise
+        typer.echo(
+            f"mltoolkit: internal error, {type(error).__name__}: {error}. Please report it with the traceback that "
+            "appears when MLTOOLKIT_DEBUG=1 is set in the environment.",
+            err=True,
+        )
+        sys.exit(70)

@@ -110,7 +110,7 @@ def save_outputs(outputs: dict[str, Any], folder: Path, label: str) -> dict[str,
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, value in outputs.items():
-            base = folder / f"{stem}.{re.sub(r'[^\w-]+', '_', name)}"
+            base = folder / (stem + "." + re.sub(r"[^\w-]+", "_", name))
             if isinstance(value, np.ndarray):
                 path = base.with_name(base.name + ".npy")
                 np.save(path, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-_NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
+NETWORK_KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 # Layers that hold networks of their own.
 NESTED_NETWORKS: dict[str, tuple[str, ...]] = {
     "branch": ("ifBranch", "elseBranch"),
@@ -39,6 +39,12 @@ def stage_names(pipeline: Any) -> list[str]:
     return names
 
 
+def pipeline_stages(spec: Any) -> dict[str, Any]:
+    """The models of a pipeline by name (see :func:`stage_names`); empty for other models."""
+    pipeline = pipeline_of(spec)
+    return dict(zip(stage_names(pipeline), pipeline.models, strict=True)) if pipeline is not None else {}
+
+
 def iter_models(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """A ``Model`` message and, if it is a pipeline, its stages and theirs.
 
@@ -46,17 +52,14 @@ def iter_models(spec: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         The names of the stages down to the model (see :func:`stage_names`), and the model.
     """
     yield path, spec
-    pipeline = pipeline_of(spec)
-    if pipeline is None:
-        return
-    for name, stage in zip(stage_names(pipeline), pipeline.models, strict=True):
+    for name, stage in pipeline_stages(spec).items():
         yield from iter_models(stage, (*path, name))
 
 
 def network_of(spec: Any) -> Any | None:
     """The network message of a ``Model`` (plain, classifier or regressor); None for other models."""
     kind = spec.WhichOneof("Type")
-    return getattr(spec, kind) if kind in _NETWORKS else None
+    return getattr(spec, kind) if kind in NETWORK_KINDS else None
 
 
 def iter_network_layers(network: Any) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from mltoolkit.converters.neural_network.network import network_to_graph
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.formats.features import Interface
+from mltoolkit.formats.networks import network_of
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.runtime.inputs import Shapes, bind_inputs
 from mltoolkit.runtime.outputs import present_outputs
@@ -50,7 +51,7 @@ class NetworkPredictor:
         self._graphs: _Recent[ModelGraph] = _Recent(_MAX_SHAPES)
         self._runners: _Recent[GraphRunner] = _Recent(_MAX_RUNNERS)
         # NeuralNetworkMultiArrayShapeMapping: 0 is RANK5_ARRAY_MAPPING.
-        self._rank5 = getattr(spec, spec.WhichOneof("Type")).arrayInputShapeMapping == 0
+        self._rank5 = network_of(spec).arrayInputShapeMapping == 0
 
     def graph(self, shapes: Shapes = ()) -> ModelGraph:
         """The network as a graph, for the described input shapes except those given."""

@@ -10,20 +10,9 @@ from numpy.typing import NDArray
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import ArgumentError, InvalidModelError, MLToolkitError, did_you_mean
 from mltoolkit.formats.features import Interface, read_interface
+from mltoolkit.formats.networks import pipeline_stages
 from mltoolkit.runtime.inputs import check_names
 from mltoolkit.runtime.predictor import Prediction, Predictor, make_predictor
-
-
-def pipeline_stages(spec: Any) -> dict[str, Any]:
-    """The models of a pipeline by name; unnamed ones are called ``stage 1``, ``stage 2``, …"""
-    kind = spec.WhichOneof("Type")
-    pipeline = spec.pipeline if kind == "pipeline" else getattr(spec, kind).pipeline
-    names = list(pipeline.names)
-    stages: dict[str, Any] = {}
-    for index, model in enumerate(pipeline.models):
-        name = names[index] if index < len(names) and names[index] else f"stage {index + 1}"
-        stages[name if name not in stages else f"{name} ({index + 1})"] = model
-    return stages
 
 
 class PipelinePredictor:

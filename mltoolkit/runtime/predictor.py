@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.formats.features import Interface
-
-PIPELINE_KINDS = ("pipeline", "pipelineClassifier", "pipelineRegressor")
-
+from mltoolkit.formats.networks import network_of, pipeline_of
 
 @dataclass(frozen=True)
 class Prediction:
@@ -50,18 +48,15 @@ def make_predictor(spec: Any, interface: Interface, custom_layers: CustomLayerSe
     Raises:
         UnsupportedModelError: models of this kind cannot be run.
     """
-    from mltoolkit.converters.neural_network.network import NETWORK_KINDS
-
-    kind = spec.WhichOneof("Type")
-    if kind in NETWORK_KINDS:
+    if network_of(spec) is not None:
         from mltoolkit.runtime.network import NetworkPredictor
 
         return NetworkPredictor(spec, interface, custom_layers)
-    if kind in PIPELINE_KINDS:
+    if pipeline_of(spec) is not None:
         from mltoolkit.runtime.pipeline import PipelinePredictor
 
         return PipelinePredictor(spec, interface, custom_layers)
     raise UnsupportedModelError(
-        f"models of kind {kind} cannot be run yet",
+        f"models of kind {spec.WhichOneof('Type')} cannot be run yet",
         fix="Neural networks, and pipelines of them, can",
     )

@@ -1,0 +1,123 @@
+"""A model's summary as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from mltoolkit.cli.printing import bytes_text, print_table
+from mltoolkit.formats.features import (
+    ArrayFeature,
+    DictionaryFeature,
+    Feature,
+    ImageFeature,
+    ScalarFeature,
+    SequenceFeature,
+)
+from mltoolkit.formats.summary import ModelSummary, WeightTotal
+
+Shapes = dict[tuple[str, ...], list[list[Any]]]
+
+
+def print_summary(title: str, summary: ModelSummary, shapes: Shapes, path: tuple[str, ...] = ()) -> None:
+    """Everything about a model, and then about each stage of a pipeline."""
+    typer.echo(f"{title}: {summary.kind}, specification version {summary.specification_version}")
+    for name in ("description", "author", "license", "version"):
+        text = getattr(summary.metadata, name)
+        if text:
+            typer.echo(f"  {name}: {text}")
+    rows = [("input", item.name, describe(item), item.description) for item in summary.inputs]
+    rows += [("output", item.name, describe(item), item.description) for item in summary.outputs]
+    print_table(("", "name", "type", "description"), rows)
+    if summary.class_labels is not None:
+        typer.echo(f"Class labels: {summary.class_labels}")
+    if summary.layers:
+        _print_layers(summary, shapes.get(path, []))
+    if summary.weights:
+        print_table(
+            ("weights", "tensors", "parameters", "bytes"),
+            [
+                *(_weight_row(name, total) for name, total in summary.weights.items()),
+                *([_weight_row("total", summary.total)] if len(summary.weights) > 1 else []),
+            ],
+            numeric=("tensors", "parameters", "bytes"),
+        )
+    if not path:
+        _print_dependencies(summary)
+    for name, stage in summary.stages.items():
+        typer.echo("")
+        print_summary(f"Stage {'/'.join((*path, name))}", stage, shapes, (*path, name))
+
+
+def _print_layers(summary: ModelSummary, shapes: list[list[Any]]) -> None:
+    rows = []
+    for index, layer in enumerate(summary.layers):
+        outputs = shapes[index] if index < len(shapes) else []
+        total = layer.total
+        rows.append(
+            (
+                layer.name,
+                layer.type,
+                ", ".join("×".join(str(size or "?") for size in shape) for shape in outputs),
+                f"{total.parameters:,}" if total.parameters else "",
+                bytes_text(total.bytes) if total.bytes else "",
+                ", ".join(layer.weights),
+            )
+        )
+    print_table(
+        ("layer", "type", "output shape", "parameters", "size", "stored as"), rows, numeric=("parameters", "size")
+    )
+
+
+def _weight_row(name: str, total: WeightTotal) -> tuple[str, str, str, str]:
+    return name, str(total.tensors), f"{total.parameters:,}", f"{total.bytes:,}"
+
+
+def _print_dependencies(summary: ModelSummary) -> None:
+    if not summary.custom_layers:
+        return
+    typer.echo("Dependencies: custom layers, whose code does not come with the model")
+    print_table(
+        ("class", "layer", "parameters", "weights", "description"),
+        [
+            (
+                item.class_name,
+                item.layer,
+                ", ".join(f"{key}={value}" for key, value in item.parameters.items()),
+                item.weights,
+                item.description,
+            )
+            for item in summary.custom_layers
+        ],
+    )
+
+
+def describe(feature: Feature) -> str:
+    """A feature's type in words: ``image 227×227 BGR``, ``float32 3×8×8``."""
+    text = _kind(feature)
+    return f"{text}, optional" if feature.optional else text
+
+
+def _kind(feature: Feature) -> str:
+    if isinstance(feature, ImageFeature):
+        text = f"image {feature.width}×{feature.height} {feature.color_space}"
+        if feature.sizes:
+            return text + ", or " + ", ".join(f"{width}×{height}" for width, height in feature.sizes)
+        if feature.width_range is not None:
+            return text + f", width {feature.width_range}, height {feature.height_range}"
+        return text
+    if isinstance(feature, ArrayFeature):
+        text = f"{feature.dtype} " + ("×".join(str(size or "any") for size in feature.shape) or "of any shape")
+        if feature.ranges:
+            return text + ", range " + "×".join(f"({size})" for size in feature.ranges)
+        if feature.shapes:
+            return text + ", or " + ", ".join("×".join(map(str, shape)) for shape in feature.shapes)
+        return text
+    if isinstance(feature, ScalarFeature):
+        return feature.dtype
+    if isinstance(feature, DictionaryFeature):
+        return f"dictionary {feature.key_type} → number"
+    if isinstance(feature, SequenceFeature):
+        return f"sequence of {feature.item_type}"
+    return "string"
