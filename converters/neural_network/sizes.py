@@ -25,7 +25,8 @@ def stated_size(context: LayerContext, name: str, value: int, minimum: int = 1) 
     """
     if not minimum <= value <= MAX_SIZE:
         raise InvalidModelError(
-            f"the parameter {name} is {value}; sensible values are {minimum} to {MAX_SIZE}", where=context.where
+            f"the parameter {name} is {value}; sensible values are {minimum} to {MAX_SIZE}",
+            where=context.where,
         )
     return int(value)
 
@@ -41,5 +42,6 @@ def check_elements(context: LayerContext, shape: Sequence[Dimension]) -> None:
         elements *= size if isinstance(size, int) else 1
     if elements > MAX_ELEMENTS:
         raise InvalidModelError(
-            f"the layer's output of shape {tuple(shape)} would take {elements / (1 << 28):.3g} GiB", where=context.where
+            f"the layer's output of shape {tuple(shape)} would take {elements / (1 << 28):.3g} GiB",
+            where=context.where,
         )
