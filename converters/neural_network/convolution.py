@@ -9,20 +9,18 @@ from typing import Any
 
 import onnx_ir as ir
 
-from mltoolkit.converters.neural_network.borders import read_borders
+from mltoolkit.converters.neural_network.borders import Borders, read_borders
 from mltoolkit.converters.neural_network.context import HEIGHT, WIDTH, LayerContext
 from mltoolkit.converters.neural_network.deconvolution import deconvolution
 from mltoolkit.converters.neural_network.leading import on_nchw
 from mltoolkit.converters.neural_network.registry import converts
 from mltoolkit.converters.neural_network.windows import (
-    TOP_LEFT_HEAVY,
     Window,
     check_fit,
     onnx_pads,
     read_sizes,
     same_amounts,
 )
-from mltoolkit.converters.neural_network.zero_padding import pad_same
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import shape_of
 
@@ -51,21 +49,20 @@ def convolution(context: LayerContext, layer: Any) -> None:
     value = context.input()
     context.check_channels(value, int(params.kernelChannels) * groups)
     weights, bias = _weights(context, params, window)
-    pad_attributes, pad_first = _padding(context, params, value, window)
     attributes = {
         "kernel_shape": list(window.kernel),
         "strides": list(window.stride),
         "dilations": list(window.dilation),
         "group": groups,
-        **pad_attributes,
+        "pads": onnx_pads(_padding(context, params, value, window)),
     }
-
-    def convolve(image: ir.Value) -> ir.Value:
-        if pad_first:
-            image = pad_same(context, image, window, params.same.asymmetryMode)
-        return context.builder.op("Conv", image, weights, bias, attributes=attributes)
-
-    context.output(on_nchw(context, value, convolve))
+    context.output(
+        on_nchw(
+            context,
+            value,
+            lambda image: context.builder.op("Conv", image, weights, bias, attributes=attributes),
+        )
+    )
 
 
 def _weights(context: LayerContext, params: Any, window: Window) -> tuple[ir.Value, ir.Value | None]:
@@ -92,24 +89,13 @@ def _weights_from_input(context: LayerContext, shape: tuple[int, ...]) -> ir.Val
     return weights
 
 
-def _padding(
-    context: LayerContext, params: Any, value: ir.Value, window: Window
-) -> tuple[dict[str, Any], bool]:
-    """Attributes of Conv for the padding, and whether the input has to be padded by nodes of their own."""
-    shape = shape_of(value)
-    sizes = (shape[context.axis(value, HEIGHT)], shape[context.axis(value, WIDTH)])
+def _padding(context: LayerContext, params: Any, value: ir.Value, window: Window) -> Borders:
+    sizes = (context.size(value, HEIGHT), context.size(value, WIDTH))
     kind = params.WhichOneof("ConvolutionPaddingType")
     if kind is None:
         raise InvalidModelError("the padding type is not set", where=context.where)
-    if kind == "valid":
-        amounts = read_borders(context, "paddingAmounts", params.valid.paddingAmounts)
-        check_fit(context, sizes, window, amounts)
-        return {"pads": onnx_pads(amounts)}, False
-    mode = params.same.asymmetryMode
-    same = same_amounts(sizes, window, mode)
-    if same is not None:
-        return {"pads": onnx_pads(same)}, False
-    if window.dilation != (1, 1):
-        # onnxruntime: "Dilation not supported for AutoPadType::SAME_UPPER or AutoPadType::SAME_LOWER"
-        return {}, True
-    return {"auto_pad": "SAME_LOWER" if mode == TOP_LEFT_HEAVY else "SAME_UPPER"}, False
+    if kind == "same":
+        return same_amounts(sizes, window, params.same.asymmetryMode)
+    amounts = read_borders(context, "paddingAmounts", params.valid.paddingAmounts)
+    check_fit(context, sizes, window, amounts)
+    return amounts

@@ -78,27 +78,29 @@ def _to_padding(context: LayerContext, params: Any, window: Window) -> tuple[Bor
             params.same.asymmetryMode == TOP_LEFT_HEAVY,
         )
     crops = read_borders(context, "paddingAmounts", params.valid.paddingAmounts)
-    shape = context.shape(context.input())
-    for name, axis, kernel, stride, (start, end) in zip(
-        AXES, (HEIGHT, WIDTH), window.kernel, window.stride, crops, strict=True
-    ):
-        size = shape[context.axis(context.input(), axis)]
-        if isinstance(size, int) and (size - 1) * stride + kernel <= start + end:
+    full = _full_sizes(context, window)
+    for axis, size, (start, end) in zip(AXES, full, crops, strict=True):
+        if size <= start + end:
             raise InvalidModelError(
-                f"the padding of {start + end} along the {name} leaves nothing of the output, which has "
-                f"{(size - 1) * stride + kernel} elements without it",
+                f"the padding of {start + end} along the {axis} leaves nothing of the {size} elements",
                 where=context.where,
             )
     return crops, (0, 0)
 
 
-def _to_output_shape(context: LayerContext, params: Any, window: Window) -> tuple[Borders, tuple[int, int]]:
-    wanted = read_sizes(context, "outputShape", (1, 1))
+def _full_sizes(context: LayerContext, window: Window) -> tuple[int, int]:
+    """Height and width of the output without padding."""
     value = context.input()
-    full = [
+    height, width = (
         (context.size(value, axis) - 1) * stride + kernel
         for axis, stride, kernel in zip((HEIGHT, WIDTH), window.stride, window.kernel, strict=True)
-    ]
+    )
+    return height, width
+
+
+def _to_output_shape(context: LayerContext, params: Any, window: Window) -> tuple[Borders, tuple[int, int]]:
+    wanted = read_sizes(context, "outputShape", (1, 1))
+    full = _full_sizes(context, window)
     for axis, most, stride, size in zip(AXES, full, window.stride, wanted, strict=True):
         if size >= most + stride:
             raise InvalidModelError(

@@ -79,9 +79,5 @@ def _flattened(context: LayerContext, value: ir.Value) -> ir.Value:
     product = _gemm(context, builder.op("Flatten", value, attributes={"axis": rank - 3}))
     if rank == 4:
         return builder.op("Unsqueeze", product, builder.constant([2, 3]))
-    outputs = int(context.params.outputChannels)
-    leading = builder.op("Shape", value, attributes={"start": 0, "end": rank - 3})
-    target = builder.op("Concat", leading, builder.constant([outputs, 1, 1]), attributes={"axis": 0})
-    result = builder.op("Reshape", product, target)
-    result.shape = ir.Shape([*shape[:-3], outputs, 1, 1])
-    return result
+    target = [*context.static_shape(value)[:2], int(context.params.outputChannels), 1, 1]
+    return builder.op("Reshape", product, builder.constant(target))

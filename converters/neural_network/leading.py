@@ -6,7 +6,9 @@ NeuralNetwork.proto, of most spatial layers: "For ranks greater than 4, the lead
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 
 import onnx_ir as ir
 
@@ -32,31 +34,14 @@ def on_nchw(
     Raises:
         InvalidModelError: the blob has a smaller rank.
     """
-    shape = shape_of(value)
-    rank = len(shape)
+    rank = len(shape_of(value))
     if rank == 4:
         return operation(value)
     if rank < least_rank:
         raise InvalidModelError(
             f"the layer needs a blob of rank {least_rank} or more but gets rank {rank}", where=context.where
         )
-    builder = context.builder
-    # onnxruntime folds these Shape nodes away where the sizes are known.
-    image = builder.op("Shape", value, attributes={"start": rank - 3})
-    collapsed = builder.op(
-        "Reshape", value, builder.op("Concat", builder.constant([-1]), image, attributes={"axis": 0})
-    )
-    collapsed.shape = ir.Shape([None, *shape[-3:]])
-    result = operation(collapsed)
-    restored = builder.op(
-        "Reshape",
-        result,
-        builder.op(
-            "Concat",
-            builder.op("Shape", value, attributes={"start": 0, "end": rank - 3}),
-            builder.op("Shape", result, attributes={"start": 1}),
-            attributes={"axis": 0},
-        ),
-    )
-    restored.shape = ir.Shape([*shape[:-3], *shape_of(result)[1:]])
-    return restored
+    shape = context.static_shape(value)
+    reshape = partial(context.builder.op, "Reshape")
+    result = operation(reshape(value, context.builder.constant([math.prod(shape[:-3]), *shape[-3:]])))
+    return reshape(result, context.builder.constant([*shape[:-3], *context.static_shape(result)[1:]]))

@@ -50,8 +50,7 @@ def _even(context: LayerContext, image: ir.Value, size: int, alpha: float) -> ir
     before, behind = size // 2, (size - 1) // 2
     padded = builder.op("Pad", planes, builder.constant([0, 0, before, 0, 0, 0, behind, 0]))
     mean = builder.op("AveragePool", padded, attributes={"kernel_shape": [size, 1], "strides": [1, 1]})
-    mean = builder.op("Reshape", mean, builder.op("Shape", image))
-    mean.shape = image.shape
+    mean = builder.op("Reshape", mean, builder.constant(list(context.static_shape(image))))
     base = affine(context, mean, alpha, float(context.params.k) or 1.0)
     power = builder.op("Pow", base, builder.constant(float(context.params.beta)))
     return builder.op("Div", image, power)

@@ -11,106 +11,132 @@ Source: NeuralNetwork.proto, message PoolingLayerParams. Where the format is sil
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from mltoolkit.converters.neural_network.context import HEIGHT, WIDTH, LayerContext
 from mltoolkit.converters.neural_network.leading import on_nchw
 from mltoolkit.converters.neural_network.pooling_padding import PoolPadding, read_padding
 from mltoolkit.converters.neural_network.registry import converts
-from mltoolkit.converters.neural_network.windows import Window, read_sizes
-from mltoolkit.converters.neural_network.zero_padding import pad_same, pad_zeros
-from mltoolkit.errors import InvalidModelError
+from mltoolkit.converters.neural_network.windows import Window, onnx_pads, read_sizes
+from mltoolkit.errors import InvalidModelError, UnsupportedModelError
 
 # PoolingLayerParams.PoolingType
 MAX, AVERAGE, L2 = 0, 1, 2
+# Per-window factors are kept up to this many along an axis; no real blob comes near.
+MAX_WINDOWS = 1 << 22
 
 
 @converts("pooling")
 def pooling(context: LayerContext, layer: Any) -> None:
     """MaxPool, AveragePool or their global kin, (..., C, H, W) → (..., C, H_out, W_out)."""
     params = layer.pooling
-    kind = params.type
-    if kind not in (MAX, AVERAGE, L2):
-        raise InvalidModelError(f"the pooling type {kind} is not known", where=context.where)
+    if params.type not in (MAX, AVERAGE, L2):
+        raise InvalidModelError(f"the pooling type {params.type} is not known", where=context.where)
     value = context.input()
+    context.output(on_nchw(context, value, lambda image: _pool(context, image)))
+
+
+def _pool(context: LayerContext, image: ir.Value) -> ir.Value:
+    params = context.params
     if params.globalPooling:
-        context.output(on_nchw(context, value, lambda image: _pool_all(context, image, kind)))
-        return
+        return _pool_all(context, image)
     window = Window(
         kernel=read_sizes(context, "kernelSize", (3, 3)), stride=read_sizes(context, "stride", (1, 1))
     )
-    shape = context.shape(value)
-    sizes = (shape[context.axis(value, HEIGHT)], shape[context.axis(value, WIDTH)])
-    sees_padding = kind == L2 or (kind == AVERAGE and not params.avgPoolExcludePadding)
-    padding = read_padding(context, sizes, window, sees_padding)
-    if sizes == window.kernel and padding == PoolPadding():
-        context.output(on_nchw(context, value, lambda image: _pool_all(context, image, kind)))
-        return
+    sizes = (context.size(image, HEIGHT), context.size(image, WIDTH))
+    padding = read_padding(context, sizes, window)
+    if sizes == window.kernel and not padding.any:
+        return _pool_all(context, image)
+    if params.type == MAX:
+        return _maximum(context, image, window, padding)
+    if params.type == L2:
+        squares = context.builder.op("Mul", image, image)
+        mean = _average(context, squares, window, padding)
+        return context.builder.op(
+            "Sqrt", _times_counts(context, mean, sizes, window, padding, per_padded=False)
+        )
+    if params.avgPoolExcludePadding:
+        return _average(context, image, window, padding)
+    if padding.even:
+        return _average(context, image, window, padding, count_include_pad=1)
+    # Not ``count_include_pad``, which older releases of onnxruntime get wrong where the amounts differ
+    # (microsoft/onnxruntime#26708) and which has no place for elements that overhang.
+    mean = _average(context, image, window, padding)
+    return _times_counts(context, mean, sizes, window, padding, per_padded=True)
 
-    def pool(image: ir.Value) -> ir.Value:
-        if kind == MAX:
-            return _pool(context, "MaxPool", image, window, padding)
-        if kind == L2:
-            return _l2(context, image, window, padding)
-        if sees_padding and not padding.even:
-            image, rest = _pad_counted(context, image, window, padding)
-            return _pool(context, "AveragePool", image, window, rest)
-        return _pool(context, "AveragePool", image, window, padding, count_include_pad=int(sees_padding))
 
-    context.output(on_nchw(context, value, pool))
-
-
-def _pool_all(context: LayerContext, image: ir.Value, kind: int) -> ir.Value:
-    if kind == L2:
+def _pool_all(context: LayerContext, image: ir.Value) -> ir.Value:
+    if context.params.type == L2:
         axes = context.builder.constant([2, 3])
         return context.builder.op("ReduceL2", image, axes, attributes={"keepdims": 1})
-    return context.builder.op("GlobalMaxPool" if kind == MAX else "GlobalAveragePool", image)
+    return context.builder.op("GlobalMaxPool" if context.params.type == MAX else "GlobalAveragePool", image)
 
 
-def _pool(
+def _maximum(context: LayerContext, image: ir.Value, window: Window, padding: PoolPadding) -> ir.Value:
+    producer = image.producer()
+    if padding.any and producer is not None and producer.op_type == "Pad":
+        top, left, bottom, right = onnx_pads(padding.all_amounts())
+        pads = context.builder.constant([0, 0, top, left, 0, 0, bottom, right])
+        lowest = context.builder.constant(float(np.finfo(np.float32).min))
+        image, padding = context.builder.op("Pad", image, pads, lowest), PoolPadding()
+    return context.builder.op("MaxPool", image, attributes=_attributes(window, padding))
+
+
+def _average(
+    context: LayerContext, image: ir.Value, window: Window, padding: PoolPadding, count_include_pad: int = 0
+) -> ir.Value:
+    attributes = _attributes(window, padding) | {"count_include_pad": count_include_pad}
+    return context.builder.op("AveragePool", image, attributes=attributes)
+
+
+def _attributes(window: Window, padding: PoolPadding) -> dict[str, Any]:
+    attributes = {"kernel_shape": list(window.kernel), "strides": list(window.stride)}
+    if padding.any:
+        return attributes | {"pads": onnx_pads(padding.all_amounts())}
+    # With explicit zeros, onnxruntime (1.31 and before) would fuse a preceding Pad of zeros into a MaxPool,
+    # which does not see padding: wrong for negative values.
+    return attributes | {"auto_pad": "VALID"}
+
+
+def _times_counts(
     context: LayerContext,
-    operation: str,
-    image: ir.Value,
+    mean: ir.Value,
+    sizes: tuple[int, int],
     window: Window,
     padding: PoolPadding,
-    **more: int,
+    *,
+    per_padded: bool,
 ) -> ir.Value:
-    attributes = {
-        "kernel_shape": list(window.kernel),
-        "strides": list(window.stride),
-        **padding.attributes(),
-        **more,
-    }
-    return context.builder.op(operation, image, attributes=attributes)
-
-
-def _pad_counted(
-    context: LayerContext, image: ir.Value, window: Window, padding: PoolPadding
-) -> tuple[ir.Value, PoolPadding]:
-    """The image with zeros around it, and the padding that remains: the overhang.
-
-    An explicit Pad where AveragePool's ``count_include_pad`` does not do: older releases of onnxruntime
-    confuse amounts that are not all equal (microsoft/onnxruntime#26708), and an overhang is padding of
-    another kind.
-    """
-    if padding.auto_pad:
-        mode = context.params.same.asymmetryMode
-        return pad_same(context, image, window, mode), PoolPadding()
-    rest = PoolPadding(overhang=padding.overhang, ceil_mode=padding.ceil_mode)
-    return pad_zeros(context, image, padding.amounts), rest
-
-
-def _l2(context: LayerContext, image: ir.Value, window: Window, padding: PoolPadding) -> ir.Value:
+    """Averages over real elements, times their number (over that of real and padded elements)."""
+    if max(context.static_shape(mean)[2:]) > MAX_WINDOWS:
+        raise UnsupportedModelError(
+            f"more than {MAX_WINDOWS} windows along an axis cannot be averaged", where=context.where
+        )
+    height, width = (
+        _counts(size, kernel, stride, borders, overhang, per_padded)
+        for size, kernel, stride, borders, overhang in zip(
+            sizes, window.kernel, window.stride, padding.amounts, padding.overhang, strict=True
+        )
+    )
     builder = context.builder
-    padded, rest = _pad_counted(context, image, window, padding)
-    if rest.ceil_mode:
-        # One node, but some 200 times slower in onnxruntime 1.31 than the three below (18 against 0.07 ms for
-        # 192 × 28 × 28, kernel 3 × 3): only for windows whose overhang is not known yet.
-        attributes = {"kernel_shape": list(window.kernel), "strides": list(window.stride), "p": 2}
-        return builder.op("LpPool", padded, attributes=attributes | rest.attributes())
-    padded = pad_zeros(context, padded, rest.overhang)
-    mean = _pool(context, "AveragePool", builder.op("Mul", padded, padded), window, PoolPadding())
-    return builder.op("Sqrt", builder.op("Mul", mean, builder.constant(float(math.prod(window.kernel)))))
+    if np.ptp(height) == 0 and np.ptp(width) == 0:
+        return builder.op("Mul", mean, builder.constant(float(height[0] * width[0])))
+    rows = builder.op("Mul", mean, builder.constant(height.astype(np.float32).reshape(1, 1, -1, 1)))
+    return builder.op("Mul", rows, builder.constant(width.astype(np.float32).reshape(1, 1, 1, -1)))
+
+
+def _counts(
+    size: int, kernel: int, stride: int, borders: tuple[int, int], overhang: tuple[int, int], per_padded: bool
+) -> NDArray[np.float64]:
+    """Along one axis, the number of real elements in each window (over that of real and padded ones)."""
+    start, end = borders
+    windows = (size + start + end + overhang[1] - kernel) // stride + 1
+    first = np.arange(windows, dtype=np.int64) * stride - start
+    counts = np.minimum(first + kernel, size) - np.maximum(first, 0)
+    if not per_padded:
+        return counts.astype(np.float64)
+    return counts / (np.minimum(first + kernel, size + end) - first)

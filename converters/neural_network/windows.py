@@ -12,7 +12,6 @@ from mltoolkit.converters.neural_network.borders import AXES, Borders
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.sizes import stated_size
 from mltoolkit.errors import InvalidModelError
-from mltoolkit.graph.builder import Dimension
 
 NO_PADDING: Borders = ((0, 0), (0, 0))
 # SamePadding.SamePaddingMode
@@ -56,36 +55,29 @@ def split_amount(total: int, top_left_heavy: bool) -> tuple[int, int]:
     return (total - less, less) if top_left_heavy else (less, total - less)
 
 
-def same_amounts(sizes: tuple[Dimension, Dimension], window: Window, mode: int) -> Borders | None:
-    """The amounts with which n elements have ceil(n / stride) windows; None where that needs a known n.
+def same_amounts(sizes: tuple[int, int], window: Window, mode: int) -> Borders:
+    """The padding with which an axis of n elements has ceil(n / stride) windows.
 
     Args:
-        sizes: height and width of the input, not integers where they are unknown.
+        sizes: height and width of the input.
         window: the window.
         mode: ``SamePadding.asymmetryMode``.
     """
     amounts = []
     for size, extent, stride in zip(sizes, window.extent, window.stride, strict=True):
-        if isinstance(size, int):
-            total = max(0, ((size - 1) // stride) * stride + extent - size)
-        elif stride == 1:
-            total = extent - 1
-        else:
-            return None
+        total = max(0, ((size - 1) // stride) * stride + extent - size)
         amounts.append(split_amount(total, mode == TOP_LEFT_HEAVY))
     return amounts[0], amounts[1]
 
 
-def check_fit(
-    context: LayerContext, sizes: tuple[Dimension, Dimension], window: Window, amounts: Borders
-) -> None:
-    """Check that at least one window fits into the padded input, where its size is known.
+def check_fit(context: LayerContext, sizes: tuple[int, int], window: Window, amounts: Borders) -> None:
+    """Check that at least one window fits into the padded input.
 
     Raises:
         InvalidModelError: the window is larger.
     """
     for axis, size, extent, (start, end) in zip(AXES, sizes, window.extent, amounts, strict=True):
-        if isinstance(size, int) and size + start + end < extent:
+        if size + start + end < extent:
             raise InvalidModelError(
                 f"the kernel spans {extent} elements along the {axis} but the padded input has only "
                 f"{size + start + end}",

@@ -36,14 +36,14 @@ def set_weight(params: Any, values: Any) -> None:
     write_float32(params, np.asarray(values, dtype=np.float32))
 
 
-def convert_layer(
-    layer: Any,
+def convert_layers(
+    layers: Sequence[Any],
     shapes: Mapping[str, Sequence[Dimension]],
     *,
     rank5: bool = True,
     batch: int = 1,
 ) -> tuple[GraphBuilder, LayerContext]:
-    """The graph of one layer whose float32 inputs have these shapes (as held: rank 4 with ``rank5``)."""
+    """The graph of layers whose float32 inputs have these shapes (as held: rank 4 with ``rank5``)."""
     for family in registry.FAMILIES:
         module = f"mltoolkit.converters.neural_network.{family}"
         if find_spec(module):
@@ -52,10 +52,18 @@ def convert_layer(
     context = LayerContext(builder, rank5=rank5, batch=batch)
     for name, shape in shapes.items():
         context.values[name] = builder.input(name, np.float32, shape)
-    context.layer = layer
-    with builder.scope(layer.name):
-        registry._converters[layer.WhichOneof("layer")](context, layer)
+    for layer in layers:
+        context.layer = layer
+        with builder.scope(layer.name):
+            registry._converters[layer.WhichOneof("layer")](context, layer)
     return builder, context
+
+
+def convert_layer(
+    layer: Any, shapes: Mapping[str, Sequence[Dimension]], *, rank5: bool = True, batch: int = 1
+) -> tuple[GraphBuilder, LayerContext]:
+    """The graph of one layer; see :func:`convert_layers`."""
+    return convert_layers([layer], shapes, rank5=rank5, batch=batch)
 
 
 def run_layer(
@@ -66,12 +74,24 @@ def run_layer(
     batch: int = 1,
     shapes: Mapping[str, Sequence[Dimension]] | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """The layer's outputs by blob name, computed by onnxruntime.
+    """The outputs of one layer; see :func:`run_layers`."""
+    return run_layers([layer], inputs, rank5, batch=batch, shapes=shapes)
+
+
+def run_layers(
+    layers: Sequence[Any],
+    inputs: Mapping[str, NDArray[Any]],
+    rank5: bool = True,
+    *,
+    batch: int = 1,
+    shapes: Mapping[str, Sequence[Dimension]] | None = None,
+) -> dict[str, NDArray[Any]]:
+    """The last layer's outputs by blob name, computed by onnxruntime.
 
     Checks on the way that the graph is valid ONNX and that every shape known beforehand comes out.
 
     Args:
-        layer: a NeuralNetworkLayer message.
+        layers: NeuralNetworkLayer messages in the order of the network.
         inputs: values of the input blobs, as the graph holds them: [N, C, H, W] with ``rank5``.
         rank5: see LayerContext.
         batch: see LayerContext.
@@ -79,9 +99,9 @@ def run_layer(
     """
     arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in inputs.items()}
     declared = {name: array.shape for name, array in arrays.items()} | dict(shapes or {})
-    builder, context = convert_layer(layer, declared, rank5=rank5, batch=batch)
+    builder, context = convert_layers(layers, declared, rank5=rank5, batch=batch)
     outputs = {}
-    for name in layer.output:
+    for name in layers[-1].output:
         # An identity gives each output a name and value of its own, even where a layer hands its input on.
         outputs[name] = builder.op("Identity", context.values[name], name=f"output/{name}")
     model = ir.to_proto(builder.finish(list(outputs.values())))
