@@ -1,0 +1,162 @@
+"""The registry of quantization modes: what turns the values of one weight into what is stored.
+
+A new mode is one entry of :data:`MODES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mltoolkit.errors import ArgumentError, did_you_mean
+from mltoolkit.formats.weights import (
+    Encoding,
+    LinearCodes,
+    TableCodes,
+    decode,
+    write_codes,
+    write_float16,
+    write_float32,
+)
+from mltoolkit.quantization.kmeans import kmeans_1d
+from mltoolkit.quantization.linear import quantize_linear, quantize_linear_symmetric
+from mltoolkit.quantization.lookup_table import custom_lut, linear_lut
+
+LutFunction = Callable[[int, NDArray[np.float32]], tuple[Any, Any]]
+Stored = LinearCodes | TableCodes | NDArray[np.float16] | NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One weight to be quantized.
+
+    Attributes:
+        values: float32, finite, in the weight's own shape.
+        nbits: 1 to 8, or 16.
+        channel_axis: the axis of the output channels.
+        per_channel: one scale per output channel instead of one.
+        lut_function: the caller's function, for the mode ``custom_lut``.
+        where: layer and weight, for errors.
+    """
+
+    values: NDArray[np.float32]
+    nbits: int
+    channel_axis: int
+    per_channel: bool
+    lut_function: LutFunction | None
+    where: str
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way to store weights: its name, what it makes of them, and which numbers of bits it knows."""
+
+    name: str
+    encoding: Encoding
+    quantize: Callable[[Job], Stored]
+    nbits: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
+
+
+def _linear(job: Job) -> LinearCodes:
+    return _by_rows(job, quantize_linear)
+
+
+def _linear_symmetric(job: Job) -> LinearCodes:
+    return _by_rows(job, quantize_linear_symmetric)
+
+
+def _by_rows(job: Job, quantizer: Callable[[NDArray[np.float32], int], tuple[Any, Any, Any]]) -> LinearCodes:
+    """Quantize with one scale per channel (the rows), or with one row of all values."""
+    if not job.per_channel:
+        codes, scale, bias = quantizer(job.values.reshape(1, -1), job.nbits)
+        return LinearCodes(codes.reshape(job.values.shape), job.nbits, scale, bias)
+    channels_first = np.moveaxis(job.values, job.channel_axis, 0)
+    rows = channels_first.reshape(channels_first.shape[0], -1)
+    codes, scale, bias = quantizer(rows, job.nbits)
+    codes = np.moveaxis(codes.reshape(channels_first.shape), 0, job.channel_axis)
+    return LinearCodes(codes, job.nbits, scale, bias)
+
+
+def _kmeans(job: Job) -> TableCodes:
+    table, codes = kmeans_1d(job.values, 1 << job.nbits)
+    return TableCodes(codes, job.nbits, table)
+
+
+def _linear_lut(job: Job) -> TableCodes:
+    table, codes = linear_lut(job.values, job.nbits)
+    return TableCodes(codes, job.nbits, table)
+
+
+def _custom_lut(job: Job) -> TableCodes:
+    assert job.lut_function is not None  # checked by QuantizationConfig
+    table, codes = custom_lut(job.lut_function, job.nbits, job.values, where=job.where)
+    return TableCodes(codes, job.nbits, table)
+
+
+def _float16(job: Job) -> NDArray[np.float16]:
+    return job.values.astype(np.float16)
+
+
+def _float32(job: Job) -> NDArray[np.float32]:
+    return job.values
+
+
+MODES: dict[str, Mode] = {
+    mode.name: mode
+    for mode in (
+        Mode("linear", Encoding.LINEAR, _linear),
+        # With 1 bit the symmetric codes would be {-scale, 0}.
+        Mode("linear_symmetric", Encoding.LINEAR, _linear_symmetric, nbits=(2, 3, 4, 5, 6, 7, 8)),
+        Mode("kmeans", Encoding.LOOKUP_TABLE, _kmeans),
+        Mode("linear_lut", Encoding.LOOKUP_TABLE, _linear_lut),
+        Mode("custom_lut", Encoding.LOOKUP_TABLE, _custom_lut),
+        Mode("dequantization", Encoding.FLOAT32, _float32, nbits=(1, 2, 3, 4, 5, 6, 7, 8, 16, 32)),
+    )
+}
+# What 16 bits mean, whichever mode was named.
+FLOAT16 = Mode("float16", Encoding.FLOAT16, _float16, nbits=(16,))
+# coremltools' other name for k-means.
+ALIASES = {"kmeans_lut": "kmeans"}
+
+
+def find_mode(name: Any, nbits: int | None) -> Mode:
+    """The mode of that name; 16 bits are float16 under any name but ``dequantization``.
+
+    Raises:
+        ArgumentError: there is no such mode, or it does not know that number of bits.
+    """
+    if not isinstance(name, str) or ALIASES.get(name, name) not in MODES:
+        raise ArgumentError(
+            f"there is no quantization mode {name!r}", fix=did_you_mean(name, [*MODES, *ALIASES])
+        )
+    mode = MODES[ALIASES.get(name, name)]
+    if nbits == FLOAT16.nbits[0] and mode.encoding is not Encoding.FLOAT32:
+        return FLOAT16
+    if nbits not in mode.nbits:
+        raise ArgumentError(f"the mode {name!r} does not know {nbits} bits", fix=_known(mode))
+    return mode
+
+
+def _known(mode: Mode) -> str:
+    return f"It knows {mode.nbits[0]} to {mode.nbits[-1]} bits, and 16 bits (float16)"
+
+
+def write(params: Any, stored: Stored) -> None:
+    """Store into an empty ``WeightParams`` message."""
+    if isinstance(stored, (LinearCodes, TableCodes)):
+        write_codes(params, stored)
+    elif stored.dtype == np.float16:
+        write_float16(params, stored)
+    else:
+        write_float32(params, stored)
+
+
+def read_back(stored: Stored, job: Job) -> NDArray[np.float32]:
+    """The values that the stored form stands for, float32, in the weight's shape."""
+    if isinstance(stored, (LinearCodes, TableCodes)):
+        return decode(stored, job.values.shape, job.where, job.channel_axis)
+    return stored.astype(np.float32, copy=False)

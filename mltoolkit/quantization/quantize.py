@@ -1,0 +1,99 @@
+"""Quantization from model to model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mltoolkit.errors import ArgumentError
+from mltoolkit.quantization.config import QuantizationConfig
+from mltoolkit.quantization.modes import LutFunction
+from mltoolkit.quantization.quantize_spec import Progress, quantize_spec
+from mltoolkit.quantization.selectors import LayerSelector, Predicate
+
+if TYPE_CHECKING:
+    from mltoolkit.model import Model
+
+
+def quantize_weights(
+    full_precision_model: Any,
+    nbits: int | None,
+    quantization_mode: str = "linear",
+    sample_data: Any = None,
+    *,
+    lut_function: LutFunction | None = None,
+    selector: Predicate | LayerSelector | None = None,
+    per_channel: bool = True,
+    include_biases: bool = False,
+    include_normalization: bool = False,
+    only_if_smaller: bool = True,
+    progress: Progress | None = None,
+) -> Model:
+    """A model with the same inputs, outputs and layers whose weights take fewer bits.
+
+    The weights may be stored as float32, float16 or in fewer bits already; fewer bits are then made from
+    the values that those stand for. Every layer that carries weights is covered, inside pipelines, branches
+    and loops; the report tells what was done to each weight, and why one was left alone:
+
+    - biases and normalisation statistics, unless they are included;
+    - what Core ML itself refuses: codes in 3-D convolutions and layer normalisation, layers it trains on
+      the device, and the weights of custom layers, whose code reads the bytes itself;
+    - weights already stored that way, and small ones that would take more bytes with their scales or table.
+
+    With 16 bits, the biases of a layer follow its weights (Core ML refuses a layer that mixes float32 and
+    float16), and a layer whose values float16 cannot hold stays float32.
+
+    Args:
+        full_precision_model: a :class:`mltoolkit.Model`, a path, a coremltools ``MLModel`` or a ``Model``
+            message. It is not changed.
+        nbits: 1 to 8 bits a weight, or 16 for float16.
+        quantization_mode: ``linear`` (scale and bias from the range of the values), ``linear_symmetric``
+            (range symmetric about 0; 2 to 8 bits), ``kmeans`` or ``kmeans_lut`` (the table of least squared
+            error), ``linear_lut`` (a table of even steps), ``custom_lut``, or ``dequantization`` (to
+            float32; nbits is not used and may be None).
+        sample_data: not accepted: comparing is ``compare_models``'s job.
+        lut_function: for ``custom_lut``: called with the number of bits and the float32 weights, returns a
+            table of ``2**nbits`` values and as many codes as weights.
+        selector: the weights to quantize: a predicate ``(layer name, weight name) -> bool``, or an object
+            with a method ``do_quantize`` as coremltools has them. Default: all.
+        per_channel: for the linear modes, one scale per output channel (True) or one per weight.
+        include_biases: quantize biases too.
+        include_normalization: quantize batch normalisation's parameters too.
+        only_if_smaller: leave a weight as it is where its new form would not take fewer bytes.
+        progress: called after each layer with layers done, layers in all and the layer's name.
+
+    Returns:
+        The new model; its attribute ``quantization_report`` holds a :class:`QuantizationReport`.
+
+    Raises:
+        ArgumentError: an argument is wrong.
+        QuantizationError: a weight holds NaN or infinity, or the caller's table does not fit.
+        UnsupportedModelError: the model holds no neural network.
+        ModelFileError, InvalidModelError: the model cannot be read.
+
+    >>> from mltoolkit.digits import digit_model_path
+    >>> small = quantize_weights(digit_model_path(), 8)
+    >>> small.quantization_report.nbits
+    8
+    """
+    from mltoolkit.model import Model, load
+
+    if sample_data is not None:
+        raise ArgumentError(
+            "quantize_weights does not compare models",
+            fix="Call compare_models(model, quantized, sample_data) on the result",
+        )
+    config = QuantizationConfig(
+        nbits=nbits,
+        quantization_mode=quantization_mode,
+        per_channel=per_channel,
+        lut_function=lut_function,
+        selector=selector,
+        include_biases=include_biases,
+        include_normalization=include_normalization,
+        only_if_smaller=only_if_smaller,
+    )
+    model = load(full_precision_model)
+    spec, report = quantize_spec(model.spec, config, progress=progress)
+    quantized = Model.from_spec(spec, name=model.name, custom_layers=model.custom_layers)
+    quantized.quantization_report = report
+    return quantized

@@ -1,0 +1,197 @@
+"""What quantization did to each weight."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from mltoolkit.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ("layer", "type", "weight", "shape", "stored as", "bits", "bytes", "SQNR dB", "remark")
+
+
+@dataclass(frozen=True)
+class WeightRecord:
+    """What was done to one weight.
+
+    Attributes:
+        stage: names of the pipeline stages joined by "/"; "" for a plain network.
+        layer: the layer's name.
+        layer_type: the layer's type.
+        weight: the field of the layer.
+        shape: of the weight.
+        mode: how it is stored now; "" if it was left as it was.
+        bits_before: 32, 16, or the bits of its codes.
+        bits_after: likewise.
+        bytes_before: of the values with their scales or table.
+        bytes_after: likewise.
+        sqnr_db: 10 log10 of the power of the values over that of the error, against the values before;
+            infinite where nothing was lost, None for a weight left as it was.
+        reason: why it was left as it was, or a remark.
+    """
+
+    stage: str
+    layer: str
+    layer_type: str
+    weight: str
+    shape: tuple[int, ...]
+    mode: str
+    bits_before: int
+    bits_after: int
+    bytes_before: int
+    bytes_after: int
+    sqnr_db: float | None
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A dictionary for JSON; an infinite SQNR is None there."""
+        record = asdict(self)
+        record["shape"] = list(self.shape)
+        if self.sqnr_db is not None and not math.isfinite(self.sqnr_db):
+            record["sqnr_db"] = None
+        return record
+
+    def _cells(self) -> tuple[str, ...]:
+        return (
+            f"{self.stage}/{self.layer}" if self.stage else self.layer,
+            self.layer_type,
+            self.weight,
+            "×".join(map(str, self.shape)),
+            self.mode or "as before",
+            _change(self.bits_before, self.bits_after),
+            _change(self.bytes_before, self.bytes_after),
+            "" if self.sqnr_db is None else f"{self.sqnr_db:.1f}",
+            self.reason,
+        )
+
+
+def _change(before: int, after: int) -> str:
+    return f"{before:,}" if before == after else f"{before:,} → {after:,}"
+
+
+@dataclass(frozen=True)
+class QuantizationReport:
+    """What quantization did to a model.
+
+    Attributes:
+        mode: ``linear``, ``linear_symmetric``, ``kmeans``, ``linear_lut``, ``custom_lut``, ``float16`` or
+            ``dequantization``.
+        nbits: what was asked for.
+        records: one for every weight, in the order of the file.
+        model_bytes_before: size of the model's file.
+        model_bytes_after: size of the new model's file.
+    """
+
+    mode: str
+    nbits: int
+    records: tuple[WeightRecord, ...]
+    model_bytes_before: int
+    model_bytes_after: int
+
+    @property
+    def changed(self) -> tuple[WeightRecord, ...]:
+        """The weights that are stored in a new way."""
+        return tuple(record for record in self.records if record.mode)
+
+    @property
+    def skipped(self) -> tuple[WeightRecord, ...]:
+        """The weights left as they were."""
+        return tuple(record for record in self.records if not record.mode)
+
+    @property
+    def weight_bytes_before(self) -> int:
+        """Bytes of all weights with their scales and tables."""
+        return sum(record.bytes_before for record in self.records)
+
+    @property
+    def weight_bytes_after(self) -> int:
+        """Bytes of all weights with their scales and tables."""
+        return sum(record.bytes_after for record in self.records)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why weights were left as they were, and how many, the most frequent first."""
+        return dict(Counter(record.reason for record in self.skipped).most_common())
+
+    @property
+    def reasons_text(self) -> str:
+        """The reasons in one line."""
+        parts = [f"{reason} ({count})" for reason, count in self.reasons.items()]
+        return "; ".join(parts) or "the model has no weights"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain lists, numbers and strings; an infinite SQNR is None."""
+        return {
+            "mode": self.mode,
+            "nbits": self.nbits,
+            "model_bytes_before": self.model_bytes_before,
+            "model_bytes_after": self.model_bytes_after,
+            "weight_bytes_before": self.weight_bytes_before,
+            "weight_bytes_after": self.weight_bytes_after,
+            "weights_changed": len(self.changed),
+            "weights_skipped": len(self.skipped),
+            "records": [record.to_dict() for record in self.records],
+        }
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """:meth:`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row for every weight.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtraError("pandas", "dataframe", "a DataFrame of the report") from error
+        columns = list(WeightRecord.__dataclass_fields__)
+        return pd.DataFrame([asdict(record) for record in self.records], columns=columns)
+
+    @property
+    def headline(self) -> str:
+        """Mode, weights changed and bytes, in one line."""
+        worst = min(
+            (record.sqnr_db for record in self.changed if record.sqnr_db is not None), default=math.inf
+        )
+        return (
+            f"{self.mode}, {self.nbits} bits: {len(self.changed)} of {len(self.records)} weights changed, "
+            f"{self.model_bytes_before:,} → {self.model_bytes_after:,} bytes"
+            + (f", lowest SQNR {worst:.1f} dB" if math.isfinite(worst) else "")
+        )
+
+    def __str__(self) -> str:
+        lines = [self.headline]
+        if self.changed:
+            rows = [_COLUMNS, *(record._cells() for record in self.changed)]
+            widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+            lines += [
+                "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+                for row in rows
+            ]
+        if self.skipped:
+            lines.append(f"left as they were: {self.reasons_text}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<QuantizationReport {self.headline}>"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(column)}</th>" for column in _COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in record._cells()) + "</tr>"
+            for record in self.records
+        )
+        return (
+            f"<p>{escape(self.headline)}</p><details><summary>{len(self.records)} weights</summary>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></details>"
+        )
