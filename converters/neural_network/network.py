@@ -7,6 +7,7 @@ from typing import Any
 
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.interface import declare_inputs, finish_outputs
+from mltoolkit.converters.neural_network.kraken import chained_layers, is_kraken
 from mltoolkit.converters.neural_network.registry import layer_converters
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import UnsupportedModelError
@@ -51,7 +52,8 @@ def network_to_graph(
         custom_layers=custom_layers or CustomLayerSet(),
     )
     declare_inputs(context, network, interface, shapes)
-    layers = tuple(_convert_layer(context, layer) for layer in network.layers)
+    messages = chained_layers(spec, network) if is_kraken(spec) else network.layers
+    layers = tuple(_convert_layer(context, layer) for layer in messages)
     outputs, probabilities = finish_outputs(context, network, interface, described_shapes_hold=not shapes)
     graph = ModelGraph(
         model=builder.finish(outputs),

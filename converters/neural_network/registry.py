@@ -35,6 +35,7 @@ FAMILIES = (
     "shape",
     "simple_recurrent",
     "slicing",
+    "transpose",
     "unary",
 )
 
