@@ -100,21 +100,26 @@ def run_layers(
     arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in inputs.items()}
     declared = {name: array.shape for name, array in arrays.items()} | dict(shapes or {})
     builder, context = convert_layers(layers, declared, rank5=rank5, batch=batch)
-    outputs = {}
-    for name in layers[-1].output:
-        # An identity gives each output a name and value of its own, even where a layer hands its input on.
-        outputs[name] = builder.op("Identity", context.values[name], name=f"output/{name}")
+    return compute(builder, {name: context.values[name] for name in layers[-1].output}, arrays)
+
+
+def compute(
+    builder: GraphBuilder, values: Mapping[str, ir.Value], inputs: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Values of a graph by the given names, computed by onnxruntime; closes the builder."""
+    # An identity gives each output a name and value of its own, even where a layer hands its input on.
+    outputs = {name: builder.op("Identity", value, name=f"output/{name}") for name, value in values.items()}
     model = ir.to_proto(builder.finish(list(outputs.values())))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     used = {value.name for value in session.get_inputs()}
     results = session.run(
         [value.name for value in outputs.values()],
-        {name: array for name, array in arrays.items() if name in used},
+        {name: array for name, array in inputs.items() if name in used},
     )
     for value, result in zip(outputs.values(), results, strict=True):
         inferred = shape_of(value)
