@@ -83,7 +83,9 @@ def difference(row: InputComparison) -> str:
         values = ""
         if output.reference_value is not None:
             values = f"{output.reference_value:.6g} -> {output.other_value:.6g}, "
-        parts.append(f"{output.name}: {values}SNR {_db(output.snr_db)}, PSNR {_db(output.psnr_db)}")
+        more = "" if output.ssim is None else f", SSIM {output.ssim:.4f}"
+        more += "" if output.equal is None else f", {100 * output.equal:.2f} % of the elements equal"
+        parts.append(f"{output.name}: {values}SNR {_db(output.snr_db)}, PSNR {_db(output.psnr_db)}{more}")
     return "; ".join(parts)
 
 
