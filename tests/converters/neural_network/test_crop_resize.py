@@ -1,7 +1,7 @@
 """Crop-resize against a loop over boxes and pixels written from the format's text.
 
-GridSample takes float32 points in −1..1: they are off by some 1e-7 · X pixels on an axis of X, which the differences of
-up to 5 between neighbouring pixels of the test images multiply.
+GridSample takes float32 points in −1..1: they are off by some 1e-7 · X pixels on an axis of X, which the
+differences of up to 5 between neighbouring pixels of the test images multiply.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BOX_MODES = [
 
 
 def box_points(method, first, last, points, size):
-    """Sampling points of the interval [first, last]: SamplingMode with X − 1 = last − first, moved to ``first``."""
+    """Sampling points of [first, last]: SamplingMode with X − 1 = last − first, moved to ``first``."""
     x = last - first + 1
     if method == "STRICT_ALIGN_ENDPOINTS_MODE":
         grid = np.linspace(0, x - 1, points)

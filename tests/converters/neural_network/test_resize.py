@@ -1,7 +1,7 @@
 """Upsample and resizeBilinear against interpolation matrices computed in float64.
 
-onnxruntime computes sampling points in float32: on an axis of X pixels they are off by up to X · 2⁻²³, which is 4e-6
-for the largest axis here (33), times differences of up to about 5 between neighbouring pixels.
+onnxruntime computes sampling points in float32: on an axis of X pixels they are off by up to X · 2⁻²³, which
+is 4e-6 for the largest axis here (33), times differences of up to about 5 between neighbouring pixels.
 """
 
 from __future__ import annotations
