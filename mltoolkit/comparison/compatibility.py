@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from mltoolkit.comparison.labels import ClassMatch, match_classes
 from mltoolkit.errors import ComparisonError
 from mltoolkit.formats.features import Feature, ImageFeature
-
-Crop = Literal["whole", "center"]
+from mltoolkit.runtime.images import Crop
 
 
 class ComparableModel(Protocol):

@@ -6,9 +6,9 @@ import logging
 import pickle
 from collections.abc import Iterable
 from concurrent.futures import BrokenExecutor, Executor
-from typing import Any, get_args
+from typing import Any
 
-from mltoolkit.comparison.compatibility import ComparableModel, Crop
+from mltoolkit.comparison.compatibility import ComparableModel
 from mltoolkit.comparison.pair import ModelPair
 from mltoolkit.comparison.progress import ProgressCallback, reporting
 from mltoolkit.comparison.records import InputComparison, UnreadableInput
@@ -23,6 +23,7 @@ from mltoolkit.comparison.scheduling import (
 )
 from mltoolkit.comparison.sources import SampleStream, open_samples
 from mltoolkit.errors import ArgumentError, ComparisonError, did_you_mean
+from mltoolkit.runtime.images import CROPS, Crop
 
 _log = logging.getLogger(__name__)
 
@@ -121,8 +122,8 @@ def _run(
 
 
 def _check_arguments(crop: object, executor: object, top_k: object, max_worst: object) -> None:
-    if crop not in get_args(Crop):
-        raise ArgumentError(f"crop is {crop!r}", fix=did_you_mean(str(crop), get_args(Crop)))
+    if crop not in CROPS:
+        raise ArgumentError(f"crop is {crop!r}", fix=did_you_mean(str(crop), CROPS))
     if executor is not None:
         check_executor(executor)
     for name, value, least in (("top_k", top_k, 1), ("max_worst", max_worst, 0)):

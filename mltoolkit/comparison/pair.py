@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from mltoolkit.comparison.compatibility import (
     ComparableModel,
-    Crop,
     check_interfaces,
     class_match,
     class_scores,
@@ -26,6 +25,7 @@ from mltoolkit.comparison.pictures import UnreadablePictureError, decode
 from mltoolkit.comparison.records import InputComparison, UnreadableInput
 from mltoolkit.comparison.sources import Sample
 from mltoolkit.errors import ComparisonError, InputError, PredictionError
+from mltoolkit.runtime.images import Crop
 
 # Inputs run side by side. More threads within each would only wait for one another: on two busy cores the
 # same 200 pictures took 3.9 s with one thread a session and 7.9 s with two.
