@@ -44,7 +44,7 @@ def fill_weights(message, weights, bias=True, peepholes=False):
 
 
 def make_layer(weights, names=USUAL, *, states=False, bias=True, peepholes=False, **options):
-    """An LSTM layer, bidirectional with two sets of weights; ``options`` are fields of LSTMParams, or reverseInput."""
+    """An LSTM layer, in two directions with two sets of weights; ``options`` are fields of LSTMParams."""
     both = len(weights) == 2
     inputs, outputs = ["x"], ["y"]
     if states:
