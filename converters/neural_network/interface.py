@@ -234,8 +234,9 @@ def _array_output(context: LayerContext, feature: ArrayFeature, value: ir.Value,
     shape = shape_of(value)
     described = feature.shape
     if described and check and 0 not in described:
-        if all(isinstance(size, int) for size in shape) and _without_ones(shape) != _without_ones(described):
-            raise _contradiction(feature.name, described, shape)
+        found = _with_sequence_and_batch(context, shape) if context.rank5 else shape
+        if all(isinstance(size, int) for size in found) and _without_ones(found) != _without_ones(described):
+            raise _contradiction(feature.name, described, found)
         target: tuple[Any, ...] = described
     elif context.rank5:
         target = _rank5_shape(context, shape, len(described))
@@ -248,6 +249,12 @@ def _array_output(context: LayerContext, feature: ArrayFeature, value: ir.Value,
     return value
 
 
+def _with_sequence_and_batch(context: LayerContext, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+    """[N, C, H, W] as [S, B, C, H, W]."""
+    count, *rest = shape
+    return (count // context.batch if isinstance(count, int) else count, context.batch, *rest)
+
+
 def _rank5_shape(context: LayerContext, shape: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
     """The shape in which an [N, C, H, W] value is given out when the description does not fix it."""
     sequence_batch, *rest = shape
@@ -257,4 +264,4 @@ def _rank5_shape(context: LayerContext, shape: tuple[Any, ...], rank: int) -> tu
         return (rest[0],)
     if sequence_batch == 1 and rank != 5:
         return tuple(rest)
-    return (sequence_batch // context.batch, context.batch, *rest)
+    return _with_sequence_and_batch(context, shape)
