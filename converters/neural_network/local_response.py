@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from mltoolkit.converters.neural_network.activation import affine
@@ -20,7 +21,7 @@ from mltoolkit.errors import InvalidModelError
 
 @converts("lrn")
 def local_response_normalization(context: LayerContext, layer: Any) -> None:
-    """LRN; (..., C, H, W) stays."""
+    """LRN or an average of squares; (..., C, H, W) stays."""
     params = layer.lrn
     if params.localSize < 1:
         raise InvalidModelError("localSize is 0", where=context.where)
@@ -29,21 +30,22 @@ def local_response_normalization(context: LayerContext, layer: Any) -> None:
     value = context.input()
     # A window that reaches all channels from each of them need not be larger.
     size = min(int(params.localSize), 2 * context.size(value, CHANNEL) + 1)
-    alpha = float(params.alpha) * size / int(params.localSize)
-    normalize = _odd if size % 2 else _even
+    alpha = float(np.float32(params.alpha * size / int(params.localSize)))
+    # onnxruntime's LRN takes odd sizes and positive α and β only.
+    normalize = _as_lrn if size % 2 and alpha > 0 and params.beta > 0 else _as_average
     context.output(
         on_nchw(context, value, lambda image: normalize(context, image, size, alpha), least_rank=3)
     )
 
 
-def _odd(context: LayerContext, image: ir.Value, size: int, alpha: float) -> ir.Value:
+def _as_lrn(context: LayerContext, image: ir.Value, size: int, alpha: float) -> ir.Value:
     params = context.params
     attributes = {"size": size, "alpha": alpha, "beta": float(params.beta), "bias": float(params.k) or 1.0}
     return context.builder.op("LRN", image, attributes=attributes)
 
 
-def _even(context: LayerContext, image: ir.Value, size: int, alpha: float) -> ir.Value:
-    # onnxruntime's LRN takes odd sizes only. As an average over channels: [N, C, H, W] → [N, 1, C, H · W].
+def _as_average(context: LayerContext, image: ir.Value, size: int, alpha: float) -> ir.Value:
+    # An average along channels, [N, C, H, W] being seen as [N, 1, C, H · W].
     builder = context.builder
     planes = builder.op("Unsqueeze", builder.op("Mul", image, image), builder.constant([1]))
     planes = builder.op("Reshape", planes, builder.constant([0, 0, 0, -1]))

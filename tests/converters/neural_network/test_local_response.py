@@ -32,6 +32,16 @@ def test_window(size: int, k: float, blob: tuple[int, ...]) -> None:
     assert_close(run_layer(layer, {"x": x}, rank5=len(blob) == 4)["y"], expected, TOLERANCE)
 
 
+@pytest.mark.parametrize("alpha", [0.0, -0.001, 0.75])
+@pytest.mark.parametrize("beta", [0.0, -0.5, 0.6])
+def test_parameters_that_are_not_positive(alpha: float, beta: float) -> None:
+    layer, params = new_layer("lrn")
+    params.localSize, params.alpha, params.beta, params.k = 3, alpha, beta, 2
+    x = np.random.default_rng(2).standard_normal((1, 7, 3, 4)).astype(np.float32)
+    expected = normalize(x, 3, float(np.float32(alpha)), float(np.float32(beta)), 2)
+    assert_close(run_layer(layer, {"x": x})["y"], expected, TOLERANCE)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"), [("localSize", 0, "localSize is 0"), ("k", -1.0, "k is -1")]
 )
