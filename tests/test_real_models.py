@@ -144,8 +144,9 @@ def test_published_float16_and_8_bit_squeezenets_mostly_agree(shared_data: Path)
     )
     assert report.count == 500
     assert report.top1_agreement is not None
-    # Measured 2026-11: 0.906 or so; the file is Apple's own, so only a gross change is an error of ours.
-    assert 0.85 <= report.top1_agreement <= 0.97, f"agreement {report.top1_agreement:.4f}"
+    # Measured: 482 of 500. Both files are Apple's own and the engine is deterministic up to float32 rounding, which
+    # may tip a picture whose two best classes are close.
+    assert abs(report.top1_agreement - 0.964) <= 0.006, f"agreement {report.top1_agreement:.4f}"
 
 
 def test_lstm_states_carry_over(shared_data: Path) -> None:
