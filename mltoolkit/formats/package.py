@@ -150,6 +150,7 @@ def write_package(folder: Path, model: bytes) -> None:
     temporary = temporary_name(folder.parent)
     try:
         data = temporary / _DATA / _AUTHOR
+        temporary.mkdir()
         data.mkdir(parents=True)
         write_durably(data / _MODEL_NAME, model)
         write_durably(temporary / _MANIFEST, _manifest())

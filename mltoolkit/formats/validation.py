@@ -1,7 +1,7 @@
 """What must hold of a model before anything is converted or allocated.
 
-The checks follow Core ML's own validator (apple/coremltools, mlmodel/src/Validation), as far as running a model
-safely needs them. Whether layers fit each other, and weights their layers, is found out by the converter.
+The checks follow Core ML's own validator (apple/coremltools, mlmodel/src/Validation), as far as running a
+model safely needs them. Whether layers fit each other, and weights their layers, is found out by the converter.
 """
 
 from __future__ import annotations
