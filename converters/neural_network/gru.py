@@ -30,7 +30,7 @@ def convert_gru(context: LayerContext, layer: Any) -> None:
     params = layer.gru
     check_blobs(context, inputs=(1, 2), outputs=(1, 2))
     features = params.outputVectorSize
-    sequence = read_sequence(context, params.inputVectorSize, features)
+    sequence = read_sequence(context, params.inputVectorSize, features, reverse=params.reverseInput)
     activations = read_activations(context, "activations", params.activations, 2)
     recursion = stack_gates(context, params, _GATES, "RecursionMatrix", (features, features))
     weights = stack_gates(context, params, _GATES, "WeightMatrix", (features, params.inputVectorSize))
@@ -47,6 +47,5 @@ def convert_gru(context: LayerContext, layer: Any) -> None:
         ],
         activation_attributes(activations) | {"linear_before_reset": 0},
         features=features,
-        reverse=params.reverseInput,
         whole_sequence=params.sequenceOutput,
     )

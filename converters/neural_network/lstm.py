@@ -47,10 +47,12 @@ def convert_unidirectional(context: LayerContext, layer: Any) -> None:
     """Inputs x, or x, y, c; outputs y (of every step or of the last), perhaps the last y and c."""
     params = layer.uniDirectionalLSTM
     check_blobs(context, inputs=(1, 3), outputs=(1, 2, 3))
-    sequence = read_sequence(context, params.inputVectorSize, params.outputVectorSize)
+    sequence = read_sequence(
+        context, params.inputVectorSize, params.outputVectorSize, reverse=params.reverseInput
+    )
     activations = read_activations(context, "activations", params.activations, 3)
     cell = _read_cell(context, params, params.weightParams, activations, "weightParams.")
-    _convert(sequence, [cell], params.params.sequenceOutput, reverse=params.reverseInput)
+    _convert(sequence, [cell], params.params.sequenceOutput)
 
 
 @converts("biDirectionalLSTM")
@@ -96,9 +98,7 @@ def _read_cell(
     )
 
 
-def _convert(
-    sequence: SequenceInput, cells: list[LstmCell], whole_sequence: bool, *, reverse: bool = False
-) -> None:
+def _convert(sequence: SequenceInput, cells: list[LstmCell], whole_sequence: bool) -> None:
     context = sequence.context
     features = cells[0].features
     states = None
@@ -106,7 +106,7 @@ def _convert(
         states = [sequence.state(1 + index, features) for index in range(2 * len(cells))]
     limited = any(cell.may_reach_limit(sequence.steps, has_state=states is not None) for cell in cells)
     run = _run_steps if limited else _run_fused
-    result = run(sequence, cells, states, reverse)
+    result = run(sequence, cells, states)
     width = features * len(cells)
     if whole_sequence:
         context.output(sequence.sequence_blob(result.outputs, width))
@@ -116,16 +116,14 @@ def _convert(
         context.output(sequence.last_blob(result.states[index - 1], features), index)
 
 
-def _run_fused(
-    sequence: SequenceInput, cells: list[LstmCell], states: list[ir.Value] | None, reverse: bool
-) -> _Result:
+def _run_fused(sequence: SequenceInput, cells: list[LstmCell], states: list[ir.Value] | None) -> _Result:
     """One ONNX LSTM for all directions."""
     context, builder = sequence.context, sequence.context.builder
     features, directions = cells[0].features, len(cells)
     attributes = activation_attributes([activation for cell in cells for activation in cell.activations])
     attributes["hidden_size"] = features
     attributes["input_forget"] = int(cells[0].coupled)
-    attributes["direction"] = "bidirectional" if directions == 2 else "reverse" if reverse else "forward"
+    attributes["direction"] = "bidirectional" if directions == 2 else "forward"
     outputs_first = cells_first = peepholes = None
     if states is not None:
         outputs_first = _join(context, states[0::2])
@@ -165,9 +163,7 @@ def _run_fused(
     )
 
 
-def _run_steps(
-    sequence: SequenceInput, cells: list[LstmCell], states: list[ir.Value] | None, reverse: bool
-) -> _Result:
+def _run_steps(sequence: SequenceInput, cells: list[LstmCell], states: list[ir.Value] | None) -> _Result:
     """One Scan for each direction."""
     builder, features = sequence.context.builder, cells[0].features
     shape = (sequence.batch, features)
@@ -179,7 +175,7 @@ def _run_steps(
             first, second = states[2 * number : 2 * number + 2]
             target = builder.constant(list(shape))
             state = (builder.op("Reshape", first, target), builder.op("Reshape", second, target))
-        every, output, last_cell = cell.emit_steps(builder, sequence.vectors, state, reverse or number == 1)
+        every, output, last_cell = cell.emit_steps(builder, sequence.vectors, state, backward=number == 1)
         outputs.append(every)
         last_states += [output, last_cell]
     if len(cells) == 1:

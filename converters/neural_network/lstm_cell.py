@@ -67,7 +67,7 @@ class LstmCell:
         return self.limit < block_input.bound * (1 if self.coupled else steps)
 
     def emit_steps(
-        self, builder: GraphBuilder, vectors: ir.Value, state: tuple[ir.Value, ir.Value], reverse: bool
+        self, builder: GraphBuilder, vectors: ir.Value, state: tuple[ir.Value, ir.Value], *, backward: bool
     ) -> tuple[ir.Value, ir.Value, ir.Value]:
         """The layer as an ONNX Scan over elementary operations, exact in every option.
 
@@ -75,7 +75,7 @@ class LstmCell:
             builder: the graph.
             vectors: (S, B, I).
             state: y and c before the first step, each (B, H).
-            reverse: begin with the last vector; outputs keep the order of the inputs.
+            backward: begin with the last vector; outputs keep the order of the vectors.
 
         Returns:
             The outputs of all steps (S, B, H), and y and c after the last step, each (B, H).
@@ -89,8 +89,8 @@ class LstmCell:
             attributes={
                 "body": self._step(builder.unique_name("step"), projected, state),
                 "num_scan_inputs": 1,
-                "scan_input_directions": [int(reverse)],
-                "scan_output_directions": [int(reverse)],
+                "scan_input_directions": [int(backward)],
+                "scan_output_directions": [int(backward)],
             },
             names=["", "", ""],
         )

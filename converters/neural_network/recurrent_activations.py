@@ -1,9 +1,11 @@
 """Activations of recurrent layers.
 
 Source: NeuralNetwork.proto, comment above SimpleRecurrentLayerParams: linear, sigmoid, tanh, ReLU, scaled
-tanh "currently only supported for alpha = 1.7159, beta = 2/3" and hard sigmoid "currently only supported for
-alpha = 0.2, beta = 0.5". coremltools' builder, and so nearly every file, leaves alpha and beta unset and
-means those values; a file that does state them is followed.
+tanh alpha * tanh(beta * x) and hard sigmoid min(max(alpha * x + beta, 0), 1). coremltools' builder, and so
+nearly every file, leaves alpha and beta unset. Apple's tests of recurrent layers (coremltools,
+test_recurrent.py) show what Core ML takes them for then: linear is the identity, hard sigmoid has 0.2 and
+0.5, scaled tanh is tanh. The comment's 1.7159 and 2/3 for scaled tanh, "currently only supported", are what a
+file says that means them.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ _OPERATORS = {
     "scaledTanh": "ScaledTanh",
     "sigmoidHard": "HardSigmoid",
 }
-_DEFAULTS = {"Affine": (1.0, 0.0), "ScaledTanh": (1.7159, 2.0 / 3.0), "HardSigmoid": (0.2, 0.5)}
+# Meant by a file that leaves alpha and beta unset.
+_DEFAULTS = {"Affine": (1.0, 0.0), "ScaledTanh": (1.0, 1.0), "HardSigmoid": (0.2, 0.5)}
 
 
 @dataclass(frozen=True)

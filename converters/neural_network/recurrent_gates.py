@@ -65,7 +65,6 @@ def output_single(
     attributes: Mapping[str, Any],
     *,
     features: int,
-    reverse: bool,
     whole_sequence: bool,
 ) -> None:
     """Emit a one-directional RNN or GRU, whose output is its only state, and set the layer's outputs.
@@ -76,7 +75,6 @@ def output_single(
         weights: W, R and B of the ONNX operator.
         attributes: its activations.
         features: outputVectorSize.
-        reverse: the sequence is read from its end; outputs keep the order of the inputs.
         whole_sequence: give the outputs of all steps.
     """
     context = sequence.context
@@ -87,11 +85,7 @@ def output_single(
         *weights,
         None,
         state,
-        attributes={
-            **attributes,
-            "hidden_size": features,
-            "direction": "reverse" if reverse else "forward",
-        },
+        attributes={**attributes, "hidden_size": features},
         names=["", ""],
     )
     last_blob = sequence.last_blob(last, features)

@@ -6,19 +6,25 @@ the format does not describe, is read as kraken writes it, the one tool known to
 of each image is a sequence along W. The output is [N, features, H, W], or [N, features, H, 1] for a layer
 that gives its last output only. There are no states then.
 
-States are [B, features, 1, 1] (rank-5 mapping) or [1, B, features, 1, 1].
+States are [B, features, 1, 1] (rank-5 mapping) or [1, B, features, 1, 1]; coremltools also writes
+[B, features, 1, 1, 1].
+
+A layer with ``reverseInput`` gives its outputs in the order in which it computes them, the last vector's
+first; so Apple's tests of all recurrent layers expect it (coremltools, test_recurrent.py). The outputs of a
+bidirectional LSTM are in the order of the inputs.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from mltoolkit.converters.neural_network.context import HEIGHT, WIDTH, LayerContext
-from mltoolkit.converters.neural_network.sizes import stated_size
+from mltoolkit.converters.neural_network.sizes import MAX_SIZE, stated_size
 from mltoolkit.errors import InvalidModelError
-from mltoolkit.graph.builder import shape_of
+from mltoolkit.graph.builder import GraphBuilder, shape_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class SequenceInput:
 
     Attributes:
         context: the layer's context.
-        vectors: (S, B, C).
+        vectors: (S, B, C), in the order in which the layer reads them.
         image: the size of [N, C, H, W] if the rows of images are the sequences.
     """
 
@@ -48,12 +54,14 @@ class SequenceInput:
     def state(self, index: int, features: int) -> ir.Value:
         """The layer's input number ``index``, a state, as (1, B, features)."""
         value = self.context.input(index)
-        shape = self.context.static_shape(value)
-        expected = (self.batch, features, 1, 1) if self.context.rank5 else (1, self.batch, features, 1, 1)
-        if self.image or shape != expected:
+        name, shape = self.context.layer.input[index], self.context.static_shape(value)
+        if self.image:
             raise InvalidModelError(
-                f"the state {self.context.layer.input[index]!r} has shape {shape}"
-                + (f" where {expected} is needed" if not self.image else "; a layer on images can have none"),
+                f"a layer on images can have no states, yet {name!r} is one", where=self.context.where
+            )
+        if math.prod(shape) != self.batch * features:
+            raise InvalidModelError(
+                f"the state {name!r} has shape {shape} where {self.batch} × {features} elements are needed",
                 where=self.context.where,
             )
         return self._reshape(value, [1, self.batch, features])
@@ -85,13 +93,16 @@ class SequenceInput:
         return self.context.builder.op("Reshape", value, self.context.builder.constant(shape))
 
 
-def read_sequence(context: LayerContext, input_size: int, output_size: int) -> SequenceInput:
+def read_sequence(
+    context: LayerContext, input_size: int, output_size: int, *, reverse: bool = False
+) -> SequenceInput:
     """The current layer's first input as a sequence of vectors.
 
     Args:
         context: the layer's context.
         input_size: inputVectorSize.
         output_size: outputVectorSize, checked here too.
+        reverse: reverseInput.
 
     Raises:
         InvalidModelError: the blob is no sequence of such vectors, or a vector size is 0 or absurd.
@@ -116,7 +127,7 @@ def read_sequence(context: LayerContext, input_size: int, output_size: int) -> S
             )
         steps = shape[0] // batch if context.rank5 else shape[0]
         vectors = builder.op("Reshape", value, builder.constant([steps, batch, input_size]))
-        return SequenceInput(context, vectors)
+        return SequenceInput(context, _in_reading_order(builder, vectors, reverse))
     if not context.rank5:
         raise InvalidModelError(
             f"the layer needs a blob of shape (S, B, {input_size}, 1, 1) but gets {shape}",
@@ -125,4 +136,11 @@ def read_sequence(context: LayerContext, input_size: int, output_size: int) -> S
     number, channels, height, width = shape
     along_width = builder.op("Transpose", value, attributes={"perm": [3, 0, 2, 1]})
     vectors = builder.op("Reshape", along_width, builder.constant([width, number * height, channels]))
-    return SequenceInput(context, vectors, shape)
+    return SequenceInput(context, _in_reading_order(builder, vectors, reverse), shape)
+
+
+def _in_reading_order(builder: GraphBuilder, vectors: ir.Value, reverse: bool) -> ir.Value:
+    if not reverse:
+        return vectors
+    last, before_first = builder.constant([-1]), builder.constant([-MAX_SIZE])
+    return builder.op("Slice", vectors, last, before_first, builder.constant([0]), builder.constant([-1]))

@@ -22,7 +22,7 @@ def convert_simple_recurrent(context: LayerContext, layer: Any) -> None:
     params = layer.simpleRecurrent
     check_blobs(context, inputs=(1, 2), outputs=(1, 2))
     features = params.outputVectorSize
-    sequence = read_sequence(context, params.inputVectorSize, features)
+    sequence = read_sequence(context, params.inputVectorSize, features, reverse=params.reverseInput)
     activations = read_activations(context, "activation", [params.activation], 1)
     recursion = context.weight("recursionMatrix", (features, features))
     weights = context.weight("weightMatrix", (features, params.inputVectorSize))
@@ -39,6 +39,5 @@ def convert_simple_recurrent(context: LayerContext, layer: Any) -> None:
         ],
         activation_attributes(activations),
         features=features,
-        reverse=params.reverseInput,
         whole_sequence=params.sequenceOutput,
     )

@@ -85,7 +85,8 @@ def expected_outputs(
             coupled=coupled,
             reverse=backwards,
         )
-        sequences.append(outputs)
+        # "Output of the bi-dir layer": [yf_1, yb_3], [yf_2, yb_2], [yf_3, yb_1]; yb_1 is computed first.
+        sequences.append(outputs[::-1] if index == 1 else outputs)
         last += state
     return np.concatenate(sequences, axis=2), np.concatenate(last[0::2], axis=1), last
 
@@ -349,5 +350,5 @@ def test_wrong_inputs(rng, shape, rank5, what):
 def test_images_have_no_states(rng):
     layer, _ = make_layer([random_weights(rng)], states=True)
     state = np.zeros((1, FEATURES, 1, 1))
-    with pytest.raises(InvalidModelError, match="a layer on images can have none"):
+    with pytest.raises(InvalidModelError, match="a layer on images can have no states"):
         run_layer(layer, {"x": np.zeros((1, INPUTS, 2, 5)), "s0": state, "s1": state})

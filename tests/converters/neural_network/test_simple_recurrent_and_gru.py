@@ -228,7 +228,7 @@ def damaged(name):
         ("nan", "alpha nan"),
         ("three inputs", "3 inputs where it needs 1 or 2"),
         ("three outputs", "3 outputs where it needs 1 or 2"),
-        ("state", r"state 'x' has shape \(5, 3, 1, 1\) where \(1, 4, 1, 1\) is needed"),
+        ("state", r"state 'x' has shape \(5, 3, 1, 1\) where 1 × 4 elements"),
     ],
 )
 def test_damaged_layers(fault, what):
