@@ -95,7 +95,6 @@ def _copy(source: Any, target: Any) -> None:
 def _copy_field(value: Any, target: Any, name: str) -> None:
     if isinstance(value, Message):
         getattr(target, name).CopyFrom(value)
-        getattr(target, name).SetInParent()
     elif isinstance(value, (bool, int, float, str, bytes)):
         setattr(target, name, value)
     else:

@@ -72,6 +72,8 @@ def test_the_advanced_selector_chooses_as_that_of_coremltools(
     ours = AdvancedQuantizedLayerSelector(**options)
     theirs = coremltools_selectors.AdvancedQuantizedLayerSelector(**options)
     assert chosen(spec, ours) == chosen(spec, theirs)
+    biases = {weight for _, weight in chosen(spec, ours)} & {"bias"}
+    assert not biases if options.get("skip_layer_types") == ["bias"] else biases
     assert 0 < len(chosen(spec, ours)) < len(chosen(spec, None))
 
 

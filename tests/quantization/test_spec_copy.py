@@ -26,6 +26,8 @@ def rich_spec() -> Any:
     custom.parameters["alpha"].doubleValue = 0.0
     custom.parameters["name"].stringValue = "é"
     network.layers.add(name="empty").softmax.SetInParent()
+    network.layers.add(name="empty, of a type with weights").activation.SetInParent()
+    network.layers.add(name="a weight without values").bias.bias.SetInParent()
     weight = network.layers[0].convolution.weights
     weight.isUpdatable = True
     network.updateParams.epochs.defaultValue = 3
