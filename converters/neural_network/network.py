@@ -77,13 +77,14 @@ def _convert_layer(context: LayerContext, layer: Any) -> GraphLayer:
             where=f"layer {layer.name!r}",
         )
     context.layer = layer
-    produced_before = {id(value) for value in context.values.values()}
+    inputs = {id(context.values.get(name)) for name in layer.input}
     with context.builder.scope(layer.name):
         converter(context, layer)
     blobs = []
     for name in layer.output:
         value = context.output_value(name)
-        if id(value) not in produced_before:
+        # A layer that changes nothing hands an input on, which keeps the name of its first blob.
+        if id(value) not in inputs:
             context.builder.rename(value, name)
         blobs.append(GraphBlob(name, value.name or "", shape_of(value)))
     return GraphLayer(layer.name, layer_type, tuple(blobs))

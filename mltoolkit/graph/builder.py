@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import shape_inference
 
 from mltoolkit.errors import InvalidModelError
+from mltoolkit.graph.attributes import to_attributes
 
 # Opset 21 is the newest that onnxruntime 1.20, the oldest release supported here, runs completely.
 OPSET = 21
@@ -134,7 +135,7 @@ class GraphBuilder:
         scope = self._scope or "graph"
         node_name = self.unique_name(f"{scope}/{op_type}")
         outputs = [ir.Value(name=self.unique_name(name or f"{node_name}/out")) for name in names]
-        node = ir.node(op_type, list(inputs), dict(attributes or {}), outputs=outputs, name=node_name)
+        node = ir.node(op_type, list(inputs), to_attributes(attributes or {}), outputs=outputs, name=node_name)
         if self._scope:
             node.metadata_props["layer"] = self._scope
         self._infer(node)
@@ -187,11 +188,11 @@ class GraphBuilder:
                 types[value.name] = _type_proto(value)
             tensor = value.const_value
             if tensor is not None and tensor.size <= _INFERENCE_ELEMENTS:
-                data[value.name] = ir.to_proto(tensor)
+                data[value.name] = ir.serde.serialize_tensor(tensor)
         try:
             inferred = shape_inference.infer_node_outputs(
                 onnx.defs.get_schema(node.op_type, OPSET, ""),
-                ir.to_proto(node),
+                ir.serde.serialize_node(node),
                 types,
                 data,
                 opset_imports=[onnx.helper.make_opsetid("", OPSET)],

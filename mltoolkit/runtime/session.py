@@ -97,15 +97,15 @@ def _serialize(
         tensor = value.const_value
         assert tensor is not None
         if tensor.nbytes < _IN_MEMORY_BYTES:
-            initializers.append(ir.to_proto(tensor))
+            initializers.append(ir.serde.serialize_tensor(tensor))
             continue
         weights[name] = np.ascontiguousarray(tensor.numpy())
         initializers.append(_reference(name, tensor))
     graph = onnx.helper.make_graph(
-        [ir.to_proto(node) for node in nodes],
+        [ir.serde.serialize_node(node) for node in nodes],
         "mltoolkit",
-        [ir.to_proto(value) for value in inputs],
-        [ir.to_proto(value) for value in outputs],
+        [ir.serde.serialize_value(value) for value in inputs],
+        [ir.serde.serialize_value(value) for value in outputs],
         initializers,
     )
     opsets = [onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid(CUSTOM_DOMAIN, 1)]
