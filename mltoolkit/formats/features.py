@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mltoolkit.errors import InvalidModelError
+from mltoolkit.formats.ml_program import description_of, program_labels
 
 # ArrayFeatureType.ArrayDataType: the low byte holds the bits, the high half the kind (1 float, 2 integer).
 _ARRAY_TYPES = {65568: "float32", 65600: "float64", 131104: "int32", 131080: "int8", 65552: "float16"}
@@ -216,7 +217,8 @@ class Interface:
     """Everything a caller sees of a model: its features, and for a classifier its labels.
 
     ``predicted_feature_name`` is the output that holds the label (or a regressor's value), and
-    ``predicted_probabilities_name`` the dictionary label → probability.
+    ``predicted_probabilities_name`` the dictionary label → probability. ``states`` are the arrays that a model
+    keeps from one prediction to the next.
     """
 
     inputs: tuple[Feature, ...]
@@ -224,15 +226,21 @@ class Interface:
     predicted_feature_name: str = ""
     predicted_probabilities_name: str = ""
     class_labels: tuple[str, ...] | tuple[int, ...] | None = None
+    states: tuple[ArrayFeature, ...] = ()
 
 
-def read_interface(spec: Any) -> Interface:
+def read_interface(spec: Any, function: str = "") -> Interface:
     """The interface of a ``Model`` message.
+
+    Args:
+        spec: the message.
+        function: for an ML Program of several functions, which one; by default the program's own default.
 
     Raises:
         InvalidModelError: two inputs (or two outputs) share a name, or a feature cannot be read.
+        ArgumentError: there is no such function.
     """
-    description = spec.description
+    description = description_of(spec, function)
     inputs = tuple(read_feature(feature) for feature in description.input)
     outputs = tuple(read_feature(feature) for feature in description.output)
     for features, side in ((inputs, "inputs"), (outputs, "outputs")):
@@ -245,12 +253,22 @@ def read_interface(spec: Any) -> Interface:
         outputs=outputs,
         predicted_feature_name=description.predictedFeatureName,
         predicted_probabilities_name=description.predictedProbabilitiesName,
-        class_labels=_class_labels(spec),
+        class_labels=_class_labels(spec, function),
+        states=tuple(_read_state(feature) for feature in description.state),
     )
 
 
-def _class_labels(spec: Any) -> tuple[str, ...] | tuple[int, ...] | None:
+def _read_state(description: Any) -> ArrayFeature:
+    if description.type.WhichOneof("Type") != "stateType":
+        raise InvalidModelError(f"the model's state {description.name!r} is not described as a state")
+    common = {"name": description.name, "description": description.shortDescription, "optional": False}
+    return _read_array(description.type.stateType.arrayType, common)
+
+
+def _class_labels(spec: Any, function: str = "") -> tuple[str, ...] | tuple[int, ...] | None:
     kind = spec.WhichOneof("Type")
+    if kind == "mlProgram":
+        return program_labels(spec, function)
     if kind == "pipelineClassifier":
         for stage in reversed(spec.pipelineClassifier.pipeline.models):
             labels = _class_labels(stage)

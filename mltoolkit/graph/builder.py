@@ -1,7 +1,7 @@
 """Building a typed ONNX graph node by node.
 
-Every emitted node is given its output types at once by ONNX's own inference for single nodes, so that a converter
-always knows the shapes it works with and an impossible node is refused where it is made.
+Every emitted node is given its output types at once by ONNX's own inference for single nodes, so that a
+converter always knows the shapes it works with and an impossible node is refused where it is made.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from onnx import shape_inference
 
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.attributes import to_attributes
+from mltoolkit.graph.folding import fold
+from mltoolkit.graph.opset import OPSET as OPSET
 
-# Opset 21 is the newest that onnxruntime 1.20, the oldest release supported here, runs completely.
-OPSET = 21
 # IR version 10 goes with opset 21.
 IR_VERSION = 10
 # ONNX domain of nodes that stand for custom layers; the runtime cuts the graph at them.
@@ -34,6 +34,10 @@ Dimension = int | str | None
 class GraphBuilder:
     """Collects nodes, constants and inputs, and closes them into a model.
 
+    Args:
+        name: the graph's name.
+        fold_constants: compute nodes at once whose inputs are all small constants.
+
     >>> builder = GraphBuilder("example")
     >>> x = builder.input("x", np.float32, (1, 3))
     >>> y = builder.op("Relu", x)
@@ -41,7 +45,7 @@ class GraphBuilder:
     (1, 3)
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, fold_constants: bool = False) -> None:
         self._name = name
         self._nodes: list[ir.Node] = []
         self._inputs: list[ir.Value] = []
@@ -49,6 +53,57 @@ class GraphBuilder:
         self._small_constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
         self._names: set[str] = set()
         self._scope = ""
+        self._fold_constants = fold_constants
+
+    def subgraph(self, name: str) -> GraphBuilder:
+        """A builder for the body of an If or Loop.
+
+        Its nodes may use the values of this builder; its constants and names are kept by the outermost one.
+        Close it with :meth:`body` and give that to :meth:`control_flow`.
+        """
+        inner = GraphBuilder(name, fold_constants=self._fold_constants)
+        inner._initializers, inner._small_constants = self._initializers, self._small_constants
+        inner._names, inner._scope = self._names, self._scope
+        return inner
+
+    def body(self, outputs: Sequence[ir.Value]) -> ir.Graph:
+        """Close a builder made by :meth:`subgraph`.
+
+        ONNX wants each output to be made inside the body, once; where one is not, an Identity is added.
+        """
+        made = {value for node in self._nodes for value in node.outputs}
+        finals: list[ir.Value] = []
+        for value in outputs:
+            if value not in made or value in finals:
+                value = self._emit("Identity", (value,), {}, ("",))[0]
+            finals.append(value)
+        return ir.Graph(self._inputs, finals, nodes=self._nodes, name=self._name)
+
+    def control_flow(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        bodies: Mapping[str, ir.Graph],
+        outputs: Sequence[ir.Value],
+    ) -> tuple[ir.Value, ...]:
+        """Emit an If or Loop.
+
+        Args:
+            op_type: ``If`` or ``Loop``.
+            inputs: the node's inputs.
+            bodies: closed bodies by the name of their attribute.
+            outputs: for each output a value whose type and shape it has.
+        """
+        scope = self._scope or "graph"
+        node_name = self.unique_name(f"{scope}/{op_type}")
+        results = [
+            ir.Value(name=self.unique_name(f"{node_name}/out"), type=value.type, shape=value.shape)
+            for value in outputs
+        ]
+        node = ir.node(op_type, list(inputs), dict(bodies), outputs=results, name=node_name)
+        node.metadata_props["layer"] = self._scope
+        self._nodes.append(node)
+        return tuple(results)
 
     @contextmanager
     def scope(self, layer: str) -> Iterator[None]:
@@ -131,11 +186,28 @@ class GraphBuilder:
         attributes: Mapping[str, Any] | None = None,
         names: Sequence[str],
     ) -> tuple[ir.Value, ...]:
-        """Emit a node with ``len(names)`` outputs (an empty name is made up); see :meth:`op`."""
+        """Emit a node with ``len(names)`` outputs (an empty name is made up); see :meth:`op`.
+
+        With ``fold_constants`` a node whose inputs are all small constants is computed at once, so that
+        shapes which a model computes from shapes are known; its outputs are constants then.
+        """
+        if self._fold_constants and inputs and all(_is_small_constant(value) for value in inputs):
+            folded = fold(op_type, inputs, dict(attributes or {}), len(names))
+            if folded is not None:
+                return tuple(self.constant(array) for array in folded)
+        return self._emit(op_type, inputs, attributes or {}, names)
+
+    def _emit(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        attributes: Mapping[str, Any],
+        names: Sequence[str],
+    ) -> tuple[ir.Value, ...]:
         scope = self._scope or "graph"
         node_name = self.unique_name(f"{scope}/{op_type}")
         outputs = [ir.Value(name=self.unique_name(name or f"{node_name}/out")) for name in names]
-        node = ir.node(op_type, list(inputs), to_attributes(attributes or {}), outputs=outputs, name=node_name)
+        node = ir.node(op_type, list(inputs), to_attributes(attributes), outputs=outputs, name=node_name)
         if self._scope:
             node.metadata_props["layer"] = self._scope
         self._infer(node)
@@ -210,6 +282,10 @@ class GraphBuilder:
             if proto is not None:
                 value.type = ir.serde.deserialize_type_proto_for_type(proto)
                 value.shape = ir.serde.deserialize_type_proto_for_shape(proto)
+
+
+def _is_small_constant(value: ir.Value | None) -> bool:
+    return value is None or (value.const_value is not None and value.const_value.size <= _INFERENCE_ELEMENTS)
 
 
 def _type_proto(value: ir.Value) -> onnx.TypeProto:

@@ -38,6 +38,18 @@ class CustomNode:
 
 
 @dataclass(frozen=True)
+class GraphState:
+    """A tensor that the model keeps between predictions: the graph input that reads it, the output that replaces it.
+
+    ``output`` is "" where the model only reads the state.
+    """
+
+    name: str
+    input: str
+    output: str
+
+
+@dataclass(frozen=True)
 class ModelGraph:
     """An ONNX model with the interface of the Core ML model it stands for.
 
@@ -53,6 +65,7 @@ class ModelGraph:
         probabilities: name of the graph output that holds a classifier's probabilities, else "".
         custom_layers: the custom layers, by the name of their node.
         layers: the source model's layers in order, with the values that hold their outputs.
+        states: what the model keeps between predictions; further inputs and outputs of the graph.
     """
 
     model: ir.Model
@@ -60,3 +73,4 @@ class ModelGraph:
     probabilities: str = ""
     custom_layers: dict[str, CustomNode] = field(default_factory=dict)
     layers: tuple[GraphLayer, ...] = ()
+    states: tuple[GraphState, ...] = ()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mltoolkit.errors import ArgumentError, did_you_mean
 from mltoolkit.graph.builder import CUSTOM_DOMAIN
+from mltoolkit.graph.captured import inner_nodes, values_read
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.runtime.custom_step import CustomStep
 from mltoolkit.runtime.session import OrtSession
@@ -69,7 +70,7 @@ def _plan(graph: ModelGraph, outputs: Sequence[ir.Value], threads: int) -> list[
     stage_of: dict[ir.Value, int] = {}
     by_stage: dict[int, list[ir.Node]] = {}
     for node in graph.model.graph:
-        stage = max((stage_of.get(value, 0) for value in node.inputs if value is not None), default=0)
+        stage = max((stage_of.get(value, 0) for value in values_read(node)), default=0)
         by_stage.setdefault(stage, []).append(node)
         for value in node.outputs:
             stage_of[value] = stage + (node.domain == CUSTOM_DOMAIN)
@@ -77,12 +78,12 @@ def _plan(graph: ModelGraph, outputs: Sequence[ir.Value], threads: int) -> list[
     for stage in sorted(by_stage):
         native = [node for node in by_stage[stage] if node.domain != CUSTOM_DOMAIN]
         if native:
-            inside = set(native)
+            inside = {*native, *(inner for node in native for inner in inner_nodes(node))}
             read = dict.fromkeys(
                 value
                 for node in native
-                for value in node.inputs
-                if value is not None and value.const_value is None and value.producer() not in inside
+                for value in values_read(node)
+                if value.const_value is None and value.producer() not in inside
             )
             given = [
                 value

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mltoolkit.errors import PredictionError, UnsupportedModelError
 from mltoolkit.graph.builder import CUSTOM_DOMAIN, OPSET
+from mltoolkit.graph.captured import values_read
 
 # Smaller constants are part of the serialised graph: shapes, axes and scalars must be seen by the optimiser.
 _IN_MEMORY_BYTES = 1024
@@ -83,7 +84,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _constants(nodes: Iterable[ir.Node], outputs: Iterable[ir.Value]) -> dict[str, ir.Value]:
-    used = [value for node in nodes for value in node.inputs if value is not None]
+    used = [value for node in nodes for value in values_read(node)]
     return {value.name or "": value for value in (*used, *outputs) if value.const_value is not None}
 
 

@@ -1,0 +1,141 @@
+"""Branches, loops and choices: ONNX If, Loop and Where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from mltoolkit.converters.ml_program.bindings import Constant
+from mltoolkit.converters.ml_program.blocks import convert_block, inner_block
+from mltoolkit.converters.ml_program.context import MilContext
+from mltoolkit.converters.ml_program.registry import converts
+from mltoolkit.errors import InvalidModelError, UnsupportedModelError
+from mltoolkit.graph.builder import dtype_of, shape_of
+
+
+@converts("select")
+def convert_select(context: MilContext) -> None:
+    """``cond ? a : b``, element by element, broadcast."""
+    context.output(context.op("Where", context.value("cond"), context.value("a"), context.value("b")))
+
+
+@converts("cond")
+def convert_cond(context: MilContext) -> None:
+    """Either the first or the second block."""
+    blocks = context.operation.blocks
+    if len(blocks) != 2:
+        raise InvalidModelError(f"a branch needs two blocks, not {len(blocks)}", where=context.where)
+    predicate = context.op("Reshape", context.value("pred"), context.constant(np.empty(0, dtype=np.int64)))
+    bodies, results = {}, []
+    for attribute, block in zip(("then_branch", "else_branch"), blocks, strict=True):
+        with inner_block(context, attribute) as builder:
+            convert_block(context, block)
+            values = block_values(context, block)
+            results.append(values)
+            bodies[attribute] = builder.body(values)
+    if len(results[0]) != len(results[1]):
+        raise InvalidModelError("the two branches give different numbers of values", where=context.where)
+    types = [_common_type(context, *pair) for pair in zip(*results, strict=True)]
+    for index, value in enumerate(context.builder.control_flow("If", [predicate], bodies, types)):
+        context.output(value, index)
+
+
+@converts("while_loop")
+def convert_while_loop(context: MilContext) -> None:
+    """Run the second block as long as the first gives true.
+
+    A size of a loop variable counts as known if it is the same before and after the body. This is found by
+    trying: the body is converted for the sizes at the start; sizes that it changes are unknown in the next
+        attempt.
+    """
+    blocks = context.operation.blocks
+    if len(blocks) != 2:
+        raise InvalidModelError(f"a loop needs two blocks, not {len(blocks)}", where=context.where)
+    condition, body = blocks
+    start = context.values("loop_vars")
+    if len(condition.inputs) != len(start) or len(body.inputs) != len(start):
+        raise InvalidModelError("the loop's blocks take other variables than the loop", where=context.where)
+    with context.scopes.block():
+        goes_on = _condition(context, condition, start)
+    variables = start
+    while True:
+        graph, variables, changed = _loop_body(context, condition, body, variables)
+        if not changed:
+            break
+    inputs = [None, goes_on, *start]
+    for index, value in enumerate(context.builder.control_flow("Loop", inputs, {"body": graph}, variables)):
+        context.output(value, index)
+
+
+def _condition(context: MilContext, block: Any, variables: Sequence[ir.Value]) -> ir.Value:
+    for argument, value in zip(block.inputs, variables, strict=True):
+        context.scopes.bind(argument.name, value)
+    convert_block(context, block)
+    values = block_values(context, block)
+    if len(values) != 1 or dtype_of(values[0]) != np.bool_:
+        raise InvalidModelError("the loop's condition gives no single bool", where=context.where)
+    return context.op("Reshape", values[0], context.constant(np.empty(0, dtype=np.int64)))
+
+
+def _loop_body(
+    context: MilContext, condition: Any, body: Any, like: Sequence[ir.Value]
+) -> tuple[ir.Graph, list[ir.Value], bool]:
+    """The loop's body for variables of the given types; the variables; whether a size was given up."""
+    with inner_block(context, "body") as builder:
+        builder.input("iteration", np.int64, ())
+        builder.input("condition", np.bool_, ())
+        variables = [
+            builder.input(argument.name, dtype_of(value), shape_of(value))
+            for argument, value in zip(body.inputs, like, strict=True)
+        ]
+        for argument, value in zip(body.inputs, variables, strict=True):
+            context.scopes.bind(argument.name, value)
+        convert_block(context, body)
+        results = block_values(context, body)
+        if len(results) != len(variables):
+            raise InvalidModelError(
+                "the loop's body gives other variables than it takes", where=context.where
+            )
+        with context.scopes.block():
+            goes_on = _condition(context, condition, results)
+        graph = builder.body([goes_on, *results])
+    kept = [_common_type(context, *pair) for pair in zip(variables, results, strict=True)]
+    changed = any(shape_of(before) != shape_of(after) for before, after in zip(variables, kept, strict=True))
+    return graph, kept, changed
+
+
+def block_values(context: MilContext, block: Any) -> list[ir.Value]:
+    """The graph values of a block's outputs.
+
+    Raises:
+        UnsupportedModelError: one is no tensor.
+    """
+    values = []
+    for name in block.outputs:
+        bound = context.scopes.find(name, context.where)
+        if isinstance(bound, Constant):
+            bound = context.tensor(bound)
+        if not isinstance(bound, ir.Value):
+            raise UnsupportedModelError(f"a block gives {name!r}, which is no tensor", where=context.where)
+        values.append(bound)
+    return values
+
+
+def _common_type(context: MilContext, first: ir.Value, second: ir.Value) -> ir.Value:
+    """A value of the type that two have in common, sizes unknown where they differ."""
+    if dtype_of(first) != dtype_of(second):
+        raise InvalidModelError(
+            f"a value is {dtype_of(first)} on one way and {dtype_of(second)} on another", where=context.where
+        )
+    shapes = shape_of(first), shape_of(second)
+    if len(shapes[0]) != len(shapes[1]):
+        raise InvalidModelError(
+            f"a value has the shape {shapes[0]} on one way and {shapes[1]} on another", where=context.where
+        )
+    sizes = [
+        one if isinstance(one, int) and one == other else None for one, other in zip(*shapes, strict=True)
+    ]
+    return ir.Value(type=first.type, shape=ir.Shape(sizes))

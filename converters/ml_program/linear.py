@@ -1,0 +1,48 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from mltoolkit.converters.ml_program.context import MilContext
+from mltoolkit.converters.ml_program.registry import converts
+from mltoolkit.graph.builder import dtype_of
+
+
+def _transposed(context: MilContext, name: str) -> ir.Value:
+    """An input with its last two axes exchanged; a constant is exchanged here."""
+    rank = context.rank(name)
+    if rank < 2:
+        return context.value(name)
+    if context.is_const(name):
+        array = np.asarray(context.const(name))
+        return context.constant(np.ascontiguousarray(np.swapaxes(array, -1, -2)), name)
+    order = [*range(rank - 2), rank - 1, rank - 2]
+    return context.op("Transpose", context.value(name), perm=order)
+
+
+@converts("linear")
+def convert_linear(context: MilContext) -> None:
+    """x · weightᵀ + bias, (..., D_in) → (..., D_out)."""
+    x, bias = context.value("x"), context.optional("bias")
+    if context.rank(x) == 2 and dtype_of(x) == np.float32:
+        context.output(context.op("Gemm", x, context.value("weight"), bias, transB=1))
+        return
+    product = context.op("MatMul", x, _transposed(context, "weight"))
+    context.output(context.op("Add", product, bias) if bias is not None else product)
+
+
+@converts("matmul")
+def convert_matmul(context: MilContext) -> None:
+    """x · y over the last two axes, the others broadcast."""
+    x = _transposed(context, "x") if context.const("transpose_x", False) else context.value("x")
+    y = _transposed(context, "y") if context.const("transpose_y", False) else context.value("y")
+    context.output(context.op("MatMul", x, y))
+
+
+@converts("einsum")
+def convert_einsum(context: MilContext) -> None:
+    """A product over named axes; axes of size 1 broadcast."""
+    equation = str(context.const("equation")).replace(" ", "")
+    context.output(context.op("Einsum", *context.values("values"), equation=equation))

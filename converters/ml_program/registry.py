@@ -1,0 +1,62 @@
+"""Which function converts which MIL operation."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mltoolkit.converters.ml_program.context import MilContext
+
+OperationConverter = Callable[["MilContext"], None]
+
+# One module an operation family; importing it registers its converters.
+FAMILIES = (
+    "activation",
+    "classify",
+    "comparison",
+    "constants",
+    "control_flow",
+    "convolution",
+    "convolution_transpose",
+    "elementwise_binary",
+    "elementwise_unary",
+    "joining",
+    "linear",
+    "normalization",
+    "padding",
+    "pooling",
+    "reduction",
+    "shape",
+    "slicing",
+    "states",
+)
+
+_converters: dict[str, OperationConverter] = {}
+
+
+def converts(*operation_types: str) -> Callable[[OperationConverter], OperationConverter]:
+    """Register a function as the converter of MIL operations (``type`` of the message Operation).
+
+    The function reads its inputs with ``context.value("x")`` and ``context.const("axes")``, emits nodes with
+    ``context.op`` and hands over its results with ``context.output(value)``.
+    """
+
+    def register(function: OperationConverter) -> OperationConverter:
+        for operation_type in operation_types:
+            if operation_type in _converters:
+                raise RuntimeError(f"two converters for the operation {operation_type!r}")
+            _converters[operation_type] = function
+        return function
+
+    return register
+
+
+@functools.cache
+def operation_converters() -> dict[str, OperationConverter]:
+    """All converters by operation type."""
+    for family in FAMILIES:
+        import_module(f"mltoolkit.converters.ml_program.{family}")
+    return _converters
