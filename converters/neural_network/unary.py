@@ -24,7 +24,7 @@ Function = Callable[[LayerContext, ir.Value, Any], ir.Value]
 def unary(context: LayerContext, layer: Any) -> None:
     """One function, element by element; the shape stays."""
     params = layer.unary
-    if params.type >= len(_FUNCTIONS):
+    if not 0 <= params.type < len(_FUNCTIONS):
         raise InvalidModelError(f"the unary function {params.type} is not known", where=context.where)
     value = affine(context, context.input(), params.scale or 1.0, params.shift)
     context.output(_FUNCTIONS[params.type](context, value, params))

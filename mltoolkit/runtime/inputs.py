@@ -87,7 +87,10 @@ def _bind(feature: Feature, value: Any, leading_axes: bool) -> tuple[NDArray[Any
     if isinstance(feature, ArrayFeature):
         return _bind_array(feature, value, leading_axes)
     if isinstance(feature, ScalarFeature):
-        return _numbers(feature.name, 0.0 if value is None else value, np.float32).reshape(1), None
+        number = _numbers(feature.name, 0.0 if value is None else value, np.float32)
+        if number.size != 1:
+            raise InputError(f"the model takes one number, not {number.size}", where=f"input {feature.name!r}")
+        return number.reshape(1), None
     raise UnsupportedModelError(
         f"inputs of kind {type(feature).__name__} cannot be fed", where=f"input {feature.name!r}"
     )
