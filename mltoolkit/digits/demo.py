@@ -91,5 +91,5 @@ def run_demo(
 
 def _accuracy(report: ComparisonReport, answer: str) -> float:
     """Pictures lie in folders named after their digit."""
-    right = sum(PurePath(row.name).parent.name == getattr(row, answer) for row in report.inputs)
-    return right / report.count
+    right = [PurePath(row.name).parent.name == getattr(row, answer) for row in report.inputs]
+    return right.count(True) / report.count

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mltoolkit.converters.neural_network.network import network_to_graph
 from mltoolkit.custom_layers import CustomLayerSet
@@ -16,28 +15,7 @@ from mltoolkit.runtime.inputs import Shapes, bind_inputs
 from mltoolkit.runtime.outputs import present_outputs
 from mltoolkit.runtime.partition import GraphRunner
 from mltoolkit.runtime.predictor import Prediction
-
-# A flexible model may see many input shapes; each takes a copy of the weights.
-_MAX_SHAPES = 4
-_MAX_RUNNERS = 8
-
-_Item = TypeVar("_Item")
-
-
-class _Recent(Generic[_Item]):
-    """The most recently used items, made on demand."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._items: OrderedDict[Hashable, _Item] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], _Item]) -> _Item:
-        if key not in self._items:
-            self._items[key] = make()
-            while len(self._items) > self._size:
-                self._items.popitem(last=False)
-        self._items.move_to_end(key)
-        return self._items[key]
+from mltoolkit.runtime.recent import MAX_RUNNERS, MAX_SHAPES, Recent
 
 
 class NetworkPredictor:
@@ -48,10 +26,11 @@ class NetworkPredictor:
         self._spec = spec
         self._custom_layers = custom_layers
         self._lock = threading.RLock()
-        self._graphs: _Recent[ModelGraph] = _Recent(_MAX_SHAPES)
-        self._runners: _Recent[GraphRunner] = _Recent(_MAX_RUNNERS)
+        self._graphs: Recent[ModelGraph] = Recent(MAX_SHAPES)
+        self._runners: Recent[GraphRunner] = Recent(MAX_RUNNERS)
         # NeuralNetworkMultiArrayShapeMapping: 0 is RANK5_ARRAY_MAPPING.
-        self._rank5 = network_of(spec).arrayInputShapeMapping == 0
+        network: Any = network_of(spec)
+        self._rank5 = network.arrayInputShapeMapping == 0
 
     def graph(self, shapes: Shapes = ()) -> ModelGraph:
         """The network as a graph, for the described input shapes except those given."""

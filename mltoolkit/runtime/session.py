@@ -117,7 +117,7 @@ def _serialize(
 def _reference(name: str, tensor: ir.TensorProtocol) -> onnx.TensorProto:
     proto = onnx.TensorProto(
         name=name,
-        dims=[int(size) for size in tensor.shape],
+        dims=list(tensor.shape.numpy()),
         data_type=int(tensor.dtype),
         data_location=onnx.TensorProto.EXTERNAL,
     )
