@@ -1,10 +1,10 @@
 """Between blobs and the (sequence, batch, features) arrays of ONNX's recurrent operators.
 
 1. A blob [S, B, C, 1, 1] is a sequence of S vectors, as NeuralNetwork.proto describes it. With rank-5 mapping
-it is held as [S · B, C, 1, 1]; with exact mapping it has rank 5. 2. A blob [N, C, H, W] with H · W > 1, which
-the format does not describe, is read as kraken writes it, the one tool known to store such layers: each row
-of each image is a sequence along W. The output is [N, features, H, W], or [N, features, H, 1] for a layer
-that gives its last output only. There are no states then.
+   it is held as [S · B, C, 1, 1]; with exact mapping it has rank 5.
+2. A blob [N, C, H, W] with H · W > 1, which the format does not describe, is read as kraken writes it, the
+   one tool known to store such layers: each row of each image is a sequence along W. The output is
+   [N, features, H, W], or [N, features, H, 1] for a layer that gives its last output only. It has no states.
 
 States are [B, features, 1, 1] (rank-5 mapping) or [1, B, features, 1, 1]; coremltools also writes
 [B, features, 1, 1, 1].
