@@ -13,7 +13,7 @@ from mltoolkit.formats.weights import LinearCodes, TableCodes, write_codes, writ
 FLOAT32 = 65568
 
 
-def _describe_array(features: Any, name: str, shape: tuple[int, ...]) -> None:
+def describe_array(features: Any, name: str, shape: tuple[int, ...]) -> None:
     array = features.add(name=name).type.multiArrayType
     array.shape.extend(shape)
     array.dataType = FLOAT32
@@ -32,7 +32,7 @@ def add_layer(network: Any, name: str, source: str, target: str) -> Any:
     return layer
 
 
-def _weights(*shape: int) -> np.ndarray:
+def random_values(*shape: int) -> np.ndarray:
     return np.random.default_rng(int(np.prod(shape))).normal(0, 0.5, shape).astype(np.float32)
 
 
@@ -62,7 +62,7 @@ def _add_convolution(network: Any, name: str, source: str, target: str, channels
 def _add_inner_product(network: Any, name: str, source: str, target: str, inputs: int, outputs: int) -> Any:
     inner = add_layer(network, name, source, target).innerProduct
     inner.inputChannels, inner.outputChannels = inputs, outputs
-    write_float32(inner.weights, _weights(outputs, inputs))
+    write_float32(inner.weights, random_values(outputs, inputs))
     return inner
 
 
@@ -126,12 +126,12 @@ def vector_regressor() -> Any:
     """Two vectors, one of them optional → sums and products → a number."""
     spec = new_model()
     spec.specificationVersion = 5
-    _describe_array(spec.description.input, "x", (4,))
-    _describe_array(spec.description.input, "y", (4,))
+    describe_array(spec.description.input, "x", (4,))
+    describe_array(spec.description.input, "y", (4,))
     optional = spec.description.input[1].type
     optional.isOptional = True
     optional.multiArrayType.floatDefaultValue = 0.25
-    _describe_array(spec.description.output, "value", (1,))
+    describe_array(spec.description.output, "value", (1,))
     spec.description.predictedFeatureName = "value"
     network = spec.neuralNetworkRegressor
     add_layer(network, "sum", "x", "both").add.SetInParent()
@@ -153,12 +153,12 @@ def sequence_model() -> Any:
     """A sequence of vectors with an LSTM and its states."""
     spec = new_model()
     spec.specificationVersion = 1
-    _describe_array(spec.description.input, "step", (3,))
+    describe_array(spec.description.input, "step", (3,))
     for name in ("hidden_in", "cell_in"):
-        _describe_array(spec.description.input, name, (2,))
+        describe_array(spec.description.input, name, (2,))
         spec.description.input[-1].type.isOptional = True
     for name in ("out", "hidden_out", "cell_out"):
-        _describe_array(spec.description.output, name, (2,))
+        describe_array(spec.description.output, name, (2,))
     network = spec.neuralNetwork
     layer = network.layers.add(name="lstm")
     layer.input.extend(["step", "hidden_in", "cell_in"])
@@ -169,9 +169,9 @@ def sequence_model() -> Any:
         getattr(lstm.activations.add(), kind).SetInParent()
     lstm.params.hasBiasVectors = True
     for gate in ("inputGate", "forgetGate", "blockInput", "outputGate"):
-        write_float32(getattr(lstm.weightParams, f"{gate}WeightMatrix"), _weights(2, 3))
-        write_float32(getattr(lstm.weightParams, f"{gate}RecursionMatrix"), _weights(2, 2))
-        write_float32(getattr(lstm.weightParams, f"{gate}BiasVector"), _weights(2))
+        write_float32(getattr(lstm.weightParams, f"{gate}WeightMatrix"), random_values(2, 3))
+        write_float32(getattr(lstm.weightParams, f"{gate}RecursionMatrix"), random_values(2, 2))
+        write_float32(getattr(lstm.weightParams, f"{gate}BiasVector"), random_values(2))
     return spec
 
 
@@ -179,17 +179,17 @@ def pipeline() -> Any:
     """A network and a classifier, one after the other."""
     spec = new_model()
     spec.specificationVersion = 3
-    _describe_array(spec.description.input, "x", (4,))
+    describe_array(spec.description.input, "x", (4,))
     spec.description.output.add(name="label").type.int64Type.SetInParent()
     spec.description.predictedFeatureName = "label"
     stages = spec.pipelineClassifier.pipeline
     stages.names.extend(["features", "decision"])
     first = stages.models.add(specificationVersion=3)
-    _describe_array(first.description.input, "x", (4,))
-    _describe_array(first.description.output, "hidden", (3,))
+    describe_array(first.description.input, "x", (4,))
+    describe_array(first.description.output, "hidden", (3,))
     _add_inner_product(first.neuralNetwork, "fc1", "x", "hidden", 4, 3)
     second = stages.models.add(specificationVersion=3)
-    _describe_array(second.description.input, "hidden", (3,))
+    describe_array(second.description.input, "hidden", (3,))
     second.description.output.add(name="label").type.int64Type.SetInParent()
     second.description.predictedFeatureName = "label"
     network = second.neuralNetworkClassifier
