@@ -77,6 +77,7 @@ def _pool_all(context: LayerContext, image: ir.Value) -> ir.Value:
 
 
 def _maximum(context: LayerContext, image: ir.Value, window: Window, padding: PoolPadding) -> ir.Value:
+    # Two Pads in a row, and no padding of its own, keep onnxruntime from the fusion told of in _attributes.
     producer = image.producer()
     if padding.any and producer is not None and producer.op_type == "Pad":
         top, left, bottom, right = onnx_pads(padding.all_amounts())
