@@ -95,10 +95,10 @@ def say(*words: object) -> None:
 
 def peak_megabytes() -> int:
     """The most memory that this process has used so far, where that can be told, else 0."""
-    with contextlib.suppress(ImportError):
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10  # kilobytes on Linux
+    # Not ru_maxrss, which starts with the peak of the process that started this one.
+    with contextlib.suppress(OSError):
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(status["VmHWM"].split()[0]) >> 10
     return 0
 
 
