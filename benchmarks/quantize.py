@@ -1,7 +1,9 @@
 """Quantizing a ResNet50-shaped model (25.5 M weights): seconds and memory against coremltools.
 
     python benchmarks/quantize.py           (2 to 3 minutes)
-    python benchmarks/quantize.py --full    (coremltools' k-means on every layer: some 7 minutes more)
+    python benchmarks/quantize.py --full    (coremltools' k-means on every layer: some 8 minutes more)
+
+Needs Linux (/proc), coremltools' own imports and scikit-learn.
 
 Seconds are CPU seconds of the whole call, file already read. coremltools gets the model with its batch
 normalisations folded into the convolutions, because it raises TypeError where the two follow each other; ours
@@ -33,27 +35,32 @@ from mltoolkit.quantization.kmeans import kmeans_1d
 _MEMORY_RUNS = ((8, "linear"), (4, "linear"), (8, "kmeans"), (16, "linear"))
 _SAMPLED = ("stage1_1_conv2", "stage2_2_conv2", "stage3_2_conv2")
 
+# ru_maxrss would not do: on Linux a child starts with its parent's.
+_PEAK = """
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+"""
 _MEMORY = """
-import resource, sys
+import sys
 import mltoolkit as mlt
 from mltoolkit.formats.protobuf import new_model
 from mltoolkit.quantization import quantize_weights
 new_model()
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+base = peak()
 source, target, nbits, mode = sys.argv[1:]
 mlt.quantize_weights(source, int(nbits), mode).save(target)
-print(base, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(base, peak())
 """
-
 _MEMORY_COREMLTOOLS = """
-import contextlib, io, resource, sys
+import contextlib, io, sys
 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
     import coremltools
     from coremltools.models.neural_network.quantization_utils import quantize_weights
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    base = peak()
     source, target, nbits, mode = sys.argv[1:]
     quantize_weights(coremltools.models.MLModel(source), int(nbits), mode).save(target)
-print(base, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(base, peak())
 """
 
 
@@ -146,9 +153,9 @@ def _memory(path: Path, folded_path: Path) -> None:
     runs.append((_MEMORY_COREMLTOOLS, folded_path, "coremltools", 8, "linear"))
     for script, source, who, nbits, mode in runs:
         target = source.with_name("quantized.mlmodel")
-        command = [sys.executable, "-c", script, str(source), str(target), str(nbits), mode]
+        command = [sys.executable, "-c", _PEAK + script, str(source), str(target), str(nbits), mode]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
-        base, peak = (1024 * int(number) for number in result.stdout.split())
+        base, peak = map(int, result.stdout.split())
         print(
             f"  {who:12} {mode:8} {nbits:2} bits: {peak / size:4.2f}× ({peak / 1e6:.0f} MB, of which "
             f"{base / 1e6:.0f} MB before the file is read); {target.stat().st_size / 1e6:.1f} MB written"

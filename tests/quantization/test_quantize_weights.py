@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +165,39 @@ def test_real_models(shared_data: Path) -> None:
     published = new_model()
     published.ParseFromString((folder / "SqueezeNetFP16.mlmodel").read_bytes())
     assert half.spec.neuralNetworkClassifier.layers == published.neuralNetworkClassifier.layers
+
+
+_PEAK = """
+import sys
+import mltoolkit as mlt
+from mltoolkit.quantization import quantize_weights
+from mltoolkit.formats.protobuf import new_model
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+new_model()
+base = peak()
+quantize_weights(sys.argv[1], 8).save(sys.argv[2])
+print(peak() - base)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_memory_stays_below_three_times_the_file(tmp_path: Path) -> None:
+    spec = classifier()
+    dense = spec.neuralNetworkClassifier.layers[0].innerProduct
+    array = spec.description.input[0].type.multiArrayType
+    array.shape[0] = dense.inputChannels = 100_000
+    write_float32(dense.weights, np.random.default_rng(0).standard_normal((10, 100_000), dtype=np.float32))
+    for index in range(7):
+        layer = spec.neuralNetworkClassifier.layers.add(name=f"constant {index}", output=[f"c{index}"])
+        layer.loadConstant.shape.extend([1, 1000, 1000])
+        layer.loadConstant.data.CopyFrom(dense.weights)
+    source = tmp_path / "large.mlmodel"
+    source.write_bytes(spec.SerializeToString())
+    size = source.stat().st_size
+    assert size > 32e6
+    command = [sys.executable, "-c", _PEAK, str(source), str(tmp_path / "small.mlmodel")]
+    used = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    # Reading takes twice the file (bytes and message); quantizing must not need the weights a third time.
+    assert used < 2.6 * size, used / size
