@@ -3,7 +3,7 @@
     python benchmarks/bit_packing.py [--codes 262144] [--many 16777216] [--rounds 5]
 
 Both sides get the same codes in the same run; CPU nanoseconds a code, the least of several interleaved
-rounds, since noise of the machine only ever adds. The column "many" shows ours on more codes than caches hold.
+rounds, since noise of the machine only ever adds. "many" shows ours on more codes than caches hold.
 Eight bits are a plain copy (packing) and no work at all (unpacking) on both sides, so there is no ratio.
 """
 
