@@ -11,8 +11,8 @@ import onnx_ir as ir
 def to_attributes(values: Mapping[str, Any]) -> dict[str, ir.Attr]:
     """Attributes by name, for ``ir.node``.
 
-    Lists of numbers are told apart here: onnx_ir first asks, by slow runtime protocols, whether one could be a
-    graph or a tensor, which took a third of the time that a network of convolutions needs to be converted.
+    Lists are told apart here: onnx_ir first asks, by slow runtime protocols, whether one could be a graph or
+    a tensor, which took a third of the time that a network of convolutions needs to be converted.
     """
     return {name: _to_attribute(name, value) for name, value in values.items()}
 

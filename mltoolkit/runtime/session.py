@@ -1,7 +1,7 @@
 """An onnxruntime session over nodes of a hub graph.
 
-Weights are handed over in memory (``add_external_initializers``): they are neither copied into a serialised model nor
-bound by protobuf's 2 GB limit.
+Weights are handed over in memory (``add_external_initializers``): they are neither copied into a serialised
+model nor bound by protobuf's 2 GB limit.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class OrtSession:
         # Errors come back as exceptions; warnings about a user's model are not the library's to print.
         options.log_severity_level = 4
         model, weights = _serialize(nodes, inputs, outputs)
-        # The session reads the arrays where they are, so they must live as long as it does.
-        self._weights = {key: ort.OrtValue.ortvalue_from_numpy(array) for key, array in weights.items()}
-        if self._weights:
-            options.add_external_initializers(list(self._weights), list(self._weights.values()))
+        if weights:
+            # "The data will be copied into the graph" (OrtApi::AddExternalInitializers): nothing has to be kept.
+            values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+            options.add_external_initializers(list(weights), values)
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class of their own

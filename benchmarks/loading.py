@@ -1,0 +1,240 @@
+"""From a file to its first prediction in a fresh process: seconds and memory; and the start of mltoolkit.
+
+    python benchmarks/loading.py [--rounds 7] [--quick]
+
+1. Loading. A new process imports NumPy, Pillow, onnx, onnx_ir, onnxruntime and mltoolkit, then loads the file
+   and predicts a picture, on one thread. "Fresh" is all that happens after these imports, mltoolkit's own
+   modules and the protobuf classes included, which are imported when first needed; "next" is a second load of
+   the file in that process. Memory is the growth of the process's peak since the imports as a multiple of the
+   file, for loading alone and with the prediction. Beside it stands onnxruntime alone on the ONNX file.
+2. Starting. Whole processes: Python by itself, importing mltoolkit, taking its functions, the command line.
+   Then the heavy packages that each of them pulls in.
+
+The least of several interleaved rounds is reported, since noise only ever adds, and the median.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from native_onnx import export
+from resnet50_shape import resnet50_spec
+
+_SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
+_SQUEEZENET = _SHARED / "coreml" / "SqueezeNet_fp32.mlmodel"
+_SQUEEZENET_TWIN = _SHARED / "onnx" / "squeezenet_v1.1_from_apple_fp16.onnx"
+
+_PEAK = """
+import sys
+def peak():
+    "Bytes; not ru_maxrss where there is another way, since a child starts with its parent's."
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+    except OSError:
+        pass
+    if sys.platform == "win32":
+        import psutil
+        return psutil.Process().memory_info().peak_wset
+    import resource
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+"""
+
+_LOAD = (
+    _PEAK
+    + """
+import json, time
+import numpy, onnx, onnx_ir, onnxruntime, PIL.Image
+import mltoolkit
+def job():
+    wall, cpu = time.perf_counter(), time.process_time()
+    model = mltoolkit.load(sys.argv[1])
+    loaded = peak()
+    feature = model.inputs[0]
+    picture = numpy.zeros((feature.height, feature.width, 3), numpy.uint8)
+    model.predict({feature.name: picture}, threads=1)
+    return time.perf_counter() - wall, time.process_time() - cpu, loaded
+base = peak()
+wall, cpu, loaded = job()
+predicted = peak()
+next_wall, next_cpu, _ = job()
+print(json.dumps([wall, cpu, next_wall, next_cpu, loaded - base, predicted - base]))
+"""
+)
+
+_LOAD_NATIVE = (
+    _PEAK
+    + """
+import json, time
+import numpy, onnxruntime
+def job():
+    wall, cpu = time.perf_counter(), time.process_time()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+    (image,) = session.get_inputs()
+    session.run(None, {image.name: numpy.zeros((1, *image.shape[1:]), numpy.float32)})
+    return time.perf_counter() - wall, time.process_time() - cpu
+base = peak()
+wall, cpu = job()
+predicted = peak()
+next_wall, next_cpu = job()
+print(json.dumps([wall, cpu, next_wall, next_cpu, float("nan"), predicted - base]))
+"""
+)
+
+_NAMES = "load, quantize_weights, compare_models, register_custom_layer, Model"
+_STARTS = {
+    "python": ["-c", "pass"],
+    "import mltoolkit": ["-c", "import mltoolkit"],
+    "from mltoolkit import …": ["-c", f"from mltoolkit import {_NAMES}"],
+    "mltoolkit --help": ["-m", "mltoolkit", "--help"],
+}
+_NEVER = (
+    "coremltools",
+    "torch",
+    "keras",
+    "tensorflow",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "skimage",
+    "matplotlib",
+)
+# Imported with the first picture, the first run, the command line.
+_LATE = ("PIL", "onnx", "onnx_ir", "onnxruntime", "typer", "rich")
+_IMPORTED = """
+import json, sys
+{code}
+print(json.dumps(sorted(name for name in {names} if name in sys.modules)), file=sys.stderr)
+"""
+_PREDICT_DIGITS = """
+import mltoolkit, numpy
+from mltoolkit.digits import digit_model_path
+mltoolkit.load(digit_model_path()).predict({"image": numpy.zeros((28, 28), numpy.uint8)})
+"""
+_HELP = """
+import mltoolkit.cli
+sys.argv = ["mltoolkit", "--help"]
+try:
+    mltoolkit.cli.main()
+except SystemExit:
+    pass
+"""
+
+
+def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # An installed package has its bytecode; writing it here is the first run's work.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    result = subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        raise SystemExit(result.stderr)
+    return result
+
+
+def _children_seconds() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _interleaved(jobs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
+    """What each job gave in each round, after a round that does not count."""
+    results: dict[str, list[Any]] = {name: [] for name in jobs}
+    for counts in range(rounds + 1):
+        for name, job in jobs.items():
+            result = job()
+            if counts:
+                results[name].append(result)
+    return {name: np.array(rows, dtype=np.float64) for name, rows in results.items()}
+
+
+def _start(arguments: list[str]) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), _children_seconds()
+    _run(arguments)
+    return time.perf_counter() - wall, _children_seconds() - cpu
+
+
+def _print_loading(folder: Path, rounds: int) -> None:
+    spec = resnet50_spec()
+    resnet50, resnet50_twin = folder / "resnet50.mlmodel", folder / "resnet50.onnx"
+    resnet50.write_bytes(spec.SerializeToString())
+    resnet50_twin.write_bytes(export(spec))
+    del spec
+    files = {"ResNet50 shape": resnet50, "  native ONNX": resnet50_twin}
+    if _SQUEEZENET.exists() and _SQUEEZENET_TWIN.exists():
+        files = {"SqueezeNet": _SQUEEZENET, " native ONNX": _SQUEEZENET_TWIN, **files}
+    else:
+        print(f"SqueezeNet is skipped: there is no {_SQUEEZENET} (set MLTOOLKIT_SHARED)")
+    jobs = {
+        name: lambda file=file: json.loads(
+            _run(["-c", _LOAD if file.suffix == ".mlmodel" else _LOAD_NATIVE, str(file)]).stdout
+        )
+        for name, file in files.items()
+    }
+    print(f"load to first prediction: least (median) of {rounds} processes; peak memory ÷ file")
+    columns = ("fresh wall s", "CPU s", "next wall s", "CPU s")
+    print(f"{'':16}{'MB':>6}" + "".join(f"{column:>16}" for column in columns) + f"{'load':>7}{'+ run':>7}")
+    for name, rows in _interleaved(jobs, rounds).items():
+        size = files[name].stat().st_size
+        seconds = "".join(
+            f"{f'{low:.3f} ({middle:.3f})':>16}"
+            for low, middle in zip(rows[:, :4].min(0), np.median(rows[:, :4], 0), strict=True)
+        )
+        load, run = np.median(rows[:, 4:], 0) / size
+        print(f"{name:16}{size / 1e6:6.1f}{seconds}{load:7.2f}{run:7.2f}")
+
+
+def _print_starting(rounds: int) -> None:
+    print(f"\nstart: least (median) of {rounds} processes")
+    print(f"{'':28}{'wall s':>16}{'CPU s':>16}")
+    jobs = {name: lambda arguments=arguments: _start(arguments) for name, arguments in _STARTS.items()}
+    for name, rows in _interleaved(jobs, rounds).items():
+        seconds = "".join(
+            f"{f'{low:.3f} ({middle:.3f})':>16}"
+            for low, middle in zip(rows.min(0), np.median(rows, 0), strict=True)
+        )
+        print(f"{name:28}{seconds}")
+
+
+def _print_imported() -> None:
+    print("\nheavy packages that are pulled in")
+    for name, code, names in (
+        ("import mltoolkit", "import mltoolkit", (*_NEVER, *_LATE, "numpy")),
+        ("from mltoolkit import …", f"from mltoolkit import {_NAMES}", (*_NEVER, *_LATE)),
+        ("mltoolkit --help", _HELP, (*_NEVER, "onnx", "onnx_ir", "onnxruntime")),
+        ("load and predict", _PREDICT_DIGITS, _NEVER),
+    ):
+        found = json.loads(_run(["-c", _IMPORTED.format(code=code, names=names)]).stderr.splitlines()[-1])
+        print(f"{name:28}{', '.join(found) or 'none'} (of {', '.join(names)})")
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="2 rounds")
+    options = parser.parse_args()
+    rounds = 2 if options.quick else options.rounds
+    with tempfile.TemporaryDirectory() as folder:
+        _print_loading(Path(folder), rounds)
+    _print_starting(rounds)
+    _print_imported()
+
+
+if __name__ == "__main__":
+    main()

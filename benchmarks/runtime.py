@@ -1,0 +1,134 @@
+"""A prediction by mltoolkit against onnxruntime on the same network exported natively to ONNX.
+
+    python benchmarks/runtime.py [--rounds 31] [--quick]
+
+CPU seconds of one thread. Ours is ``Model.predict_raw`` on a prepared picture, preprocessing in the network
+included; theirs is ``InferenceSession.run`` with the same session options on the normalised picture, on the
+ONNX twin of Apple's SqueezeNet (shared data; skipped where absent) and on MobileNetV2 and ResNet50 as a
+PyTorch exporter writes them. The two must give equal probabilities first.
+
+Each round runs ours, theirs, theirs, ours and gives one ratio, so that a slow spell of the machine hits
+both; the table holds the median of the rounds' ratios and its quartiles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from mobilenetv2_shape import mobilenetv2_spec
+from native_onnx import export
+from numpy.typing import NDArray
+from resnet50_shape import resnet50_spec
+
+import mltoolkit
+
+_SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
+_SQUEEZENET = (
+    _SHARED / "coreml" / "SqueezeNetFP16.mlmodel",
+    _SHARED / "onnx" / "squeezenet_v1.1_from_apple_fp16.onnx",
+)
+# A stretch of inferences this long is well above the clock's resolution.
+_STRETCH_SECONDS = 0.05
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One network, run in two ways on the same picture."""
+
+    name: str
+    ours: Callable[[], Probabilities]
+    theirs: Callable[[], Probabilities]
+
+
+def _normalised(model: mltoolkit.Model, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The prepared picture (1, 3, H, W) after the preprocessing that the file asks for."""
+    scaler = model.spec.neuralNetworkClassifier.preprocessing[0].scaler
+    biases = [scaler.redBias, scaler.greenBias, scaler.blueBias]
+    if model.inputs[0].color_space == "BGR":
+        biases.reverse()
+    return pixels * np.float32(scaler.channelScale) + np.array(biases, np.float32)[:, None, None]
+
+
+def _contest(name: str, model: mltoolkit.Model, native: bytes | str) -> Contest:
+    feature = model.inputs[0]
+    picture = np.random.default_rng(0).integers(0, 256, (feature.height, feature.width, 3), dtype=np.uint8)
+    prepared = model.prepare_image(feature, picture)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = ort.InferenceSession(native, options, providers=["CPUExecutionProvider"])
+    normalised = _normalised(model, prepared.array)
+    output = model.predicted_probabilities_name
+    return Contest(
+        name,
+        lambda: model.predict_raw({feature.name: prepared}, threads=1)[output],
+        lambda: session.run(None, {"image": normalised})[0].reshape(-1),
+    )
+
+
+def _contests() -> Iterator[Contest]:
+    coreml, twin = _SQUEEZENET
+    if coreml.exists() and twin.exists():
+        yield _contest("SqueezeNet", mltoolkit.load(coreml), str(twin))
+    else:
+        print(f"SqueezeNet is skipped: there is no {coreml} with its twin (set MLTOOLKIT_SHARED)")
+    for name, make_spec in (("MobileNetV2 shape", mobilenetv2_spec), ("ResNet50 shape", resnet50_spec)):
+        spec = make_spec()
+        yield _contest(name, mltoolkit.Model.from_spec(spec), export(spec))
+
+
+def _cpu_seconds(run: Callable[[], Any], repeats: int) -> float:
+    start = time.process_time()
+    for _ in range(repeats):
+        run()
+    return (time.process_time() - start) / repeats
+
+
+def _measure(contest: Contest, rounds: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """CPU seconds of one inference in each round: ours, theirs."""
+    expected = contest.theirs()
+    difference = np.abs(contest.ours() - expected).max() / expected.std()
+    # Folding a batch normalisation changes the last bits of the weights only.
+    if not difference < 1e-3:
+        raise SystemExit(f"{contest.name}: the probabilities differ by {difference:.1e} of their deviation")
+    repeats = max(1, round(_STRETCH_SECONDS / _cpu_seconds(contest.theirs, 3)))
+    ours, theirs = np.empty(rounds), np.empty(rounds)
+    for index in range(rounds):
+        first_ours, first_theirs = _cpu_seconds(contest.ours, repeats), _cpu_seconds(contest.theirs, repeats)
+        last_theirs, last_ours = _cpu_seconds(contest.theirs, repeats), _cpu_seconds(contest.ours, repeats)
+        ours[index], theirs[index] = (first_ours + last_ours) / 2, (first_theirs + last_theirs) / 2
+    return ours, theirs
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--quick", action="store_true", help="5 rounds")
+    options = parser.parse_args()
+    rounds = 5 if options.quick else options.rounds
+    print(f"onnxruntime {ort.__version__}, one thread, median of {rounds} rounds")
+    print(f"{'':20}{'ours ms':>10}{'native ms':>12}{'ours ÷ native':>16}{'quartiles':>16}")
+    for contest in _contests():
+        ours, theirs = _measure(contest, rounds)
+        low, median, high = np.percentile(ours / theirs, (25, 50, 75))
+        print(
+            f"{contest.name:20}{np.median(ours) * 1e3:10.2f}{np.median(theirs) * 1e3:12.2f}"
+            f"{median:16.3f}{f'{low:.3f}-{high:.3f}':>16}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
