@@ -54,7 +54,7 @@ class OrtSession:
         options.log_severity_level = 4
         model, weights = _serialize(nodes, inputs, outputs)
         if weights:
-            # "The data will be copied into the graph" (OrtApi::AddExternalInitializers): nothing has to be kept.
+            # OrtApi::AddExternalInitializers: "The data will be copied into the graph"; nothing need be kept.
             values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
             options.add_external_initializers(list(weights), values)
         try:
