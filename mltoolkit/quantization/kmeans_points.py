@@ -1,0 +1,94 @@
+"""Sorted points of one-dimensional k-means with prefix sums: what the optimiser works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mltoolkit.quantization.kmeans_grid import split_cells
+
+# Above this many distinct values, neighbours share a point (hundreds of points per cluster remain).
+MOST_POINTS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Ascending points on a line with masses.
+
+    Attributes:
+        centre: the median point; all sums below are taken about it, so that offsets lose no digits.
+        values: float64 (n,), the points minus ``centre``.
+        mass: float64 (n + 1,), the total mass before each point.
+        moment: float64 (n + 1,), the sum of mass * value, zero at the median and added up outwards from it: an
+            outlier then never drowns the sums between the values near the centre.
+    """
+
+    centre: float
+    values: np.ndarray
+    mass: np.ndarray
+    moment: np.ndarray
+
+    def __len__(self) -> int:
+        return self.values.size
+
+    def means(self, bounds: np.ndarray) -> np.ndarray:
+        """The mean of every run ``bounds[k] : bounds[k + 1]`` of points, about the centre.
+
+        An empty run has the value of the point at which it stands.
+        """
+        mass, moment = self.mass[bounds], self.moment[bounds]
+        mean = (moment[1:] - moment[:-1]) / (mass[1:] - mass[:-1])
+        if np.isnan(mean).any():
+            mean = np.where(np.isnan(mean), self.values[np.minimum(bounds[:-1], len(self) - 1)], mean)
+        return mean
+
+
+def points_of(values: np.ndarray, weights: np.ndarray | None) -> Points:
+    """Sort ``values`` (float32, finite, n >= 1) and merge equal ones.
+
+    Args:
+        values: float32 (n,).
+        weights: float64 (n,), all > 0, or None for 1 each.
+    """
+    if weights is None:
+        ordered = np.sort(values)
+        mass: np.ndarray | None = None
+    else:
+        order = np.argsort(values, kind="stable")
+        ordered, mass = values[order], np.cumsum(weights[order])
+    ends = np.flatnonzero(np.concatenate([ordered[1:] != ordered[:-1], [True]])) + 1
+    if ends.size > MOST_POINTS:
+        return _cells_of(ordered, mass)
+    below = ends if mass is None else mass[ends - 1]
+    distinct = ordered if ends.size == ordered.size else ordered[ends - 1]
+    return _points(distinct.astype(np.float64), np.concatenate([[0.0], below]))
+
+
+def points_of_sums(means: np.ndarray, masses: np.ndarray) -> Points:
+    """Points from ascending means and their masses (> 0), float64 both."""
+    return _points(means, np.concatenate([[0.0], np.cumsum(masses)]))
+
+
+def _points(values: np.ndarray, mass: np.ndarray) -> Points:
+    middle = min(int(mass.searchsorted(mass[-1] / 2)), values.size - 1)
+    centre = float(values[middle])
+    values = values - centre
+    terms = (mass[1:] - mass[:-1]) * values
+    moment = np.empty(mass.size)
+    moment[middle] = 0.0
+    np.cumsum(terms[middle:], out=moment[middle + 1 :])
+    moment[:middle] = -np.cumsum(terms[:middle][::-1])[::-1]
+    return Points(centre, values, mass, moment)
+
+
+def _cells_of(ordered: np.ndarray, mass: np.ndarray | None) -> Points:
+    """One point for every cell of a fine grid over the sorted values."""
+    below = np.arange(ordered.size + 1.0) if mass is None else np.concatenate([[0.0], mass])
+    start = np.linspace(0, ordered.size, MOST_POINTS // 8 + 1).astype(np.intp)
+    bounds = split_cells(ordered, below, start, MOST_POINTS)
+    terms = ordered.astype(np.float64)
+    if mass is not None:
+        terms *= np.diff(below)
+    masses = np.diff(below[bounds])
+    return points_of_sums(np.add.reduceat(terms, bounds[:-1]) / masses, masses)
