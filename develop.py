@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import subprocess
 import sys
 import venv
@@ -33,9 +34,12 @@ def environment_python() -> Path:
     return ENVIRONMENT / folder / name
 
 
-def run(*command: str | Path) -> None:
+def run(*command: str | Path, quiet_warnings: bool = False) -> None:
     """Run a command in the project folder; stop with its exit code when it fails."""
-    code = subprocess.run([str(part) for part in command], cwd=PROJECT, check=False).returncode
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"} if quiet_warnings else None
+    code = subprocess.run(
+        [str(part) for part in command], cwd=PROJECT, env=environment, check=False
+    ).returncode
     if code:
         sys.exit(code)
 
@@ -51,7 +55,12 @@ def install() -> None:
     pip = (environment_python(), "-m", "pip", "--disable-pip-version-check", "--quiet")
     run(*pip, "install", "--upgrade", "pip>=25.1")
     groups = [option for group in ("test", "check") for option in ("--group", group)]
-    run(*pip, "install", "--constraint", CONSTRAINTS, "--editable", ".[dataframe,ssim]", *groups)
+    # setuptools warns about folders that an editable installation shadows; ours are meant to be.
+    run(
+        *pip,
+        *("install", "--constraint", CONSTRAINTS, "--editable", ".[dataframe,ssim]", *groups),
+        quiet_warnings=True,
+    )
     STAMP.write_text(pins, encoding="utf-8")
 
 
