@@ -123,8 +123,9 @@ class QuantizationReport:
     @property
     def reasons_text(self) -> str:
         """The reasons in one line."""
-        parts = [f"{reason} ({count})" for reason, count in self.reasons.items()]
-        return "; ".join(parts) or "the model has no weights"
+        if not self.records:
+            return "the model has no weights"
+        return "; ".join(f"{reason} ({count})" for reason, count in self.reasons.items())
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain lists, numbers and strings; an infinite SQNR is None."""
