@@ -30,6 +30,7 @@ from mltoolkit.formats.features import ArrayFeature, ImageFeature
 MODELS = SMALL_MODELS | {"spatial_zoo": spatial_zoo, "recurrent_zoo": recurrent_zoo}
 # Above what the process holds after its imports. Sizes that validation lets through need less.
 _MEMORY_BYTES = 4 << 30
+QUANTIZATIONS = ((8, "linear"), (4, "kmeans"), (16, "linear"), (8, "dequantization"), (3, "linear_lut"))
 # A caller who has to hand over more than this would notice that something is wrong with the model.
 _MAX_GIVEN_ELEMENTS = 1 << 20
 
@@ -73,11 +74,13 @@ def inputs_for(model: mlt.Model) -> dict[str, Any] | None:
     return data
 
 
-def attempt(path: Path) -> str:
-    """Load and run a file; what came of it."""
+def attempt(path: Path, quantization: tuple[int, str] = (8, "linear")) -> str:
+    """Load, quantize and run a file; what came of running it."""
     try:
         model = mlt.load(path)
         model.summary()
+        with contextlib.suppress(MLToolkitError):  # weights that no layer reads may be damaged
+            mlt.quantize_weights(model, *quantization)
         data = inputs_for(model)
         if data is None:
             return "too large to feed"
@@ -113,7 +116,7 @@ def run(seeds: range) -> None:
             path.write_bytes(damaged(files, seed)[1].data)
             start = time.process_time()
             try:
-                outcome = attempt(path)
+                outcome = attempt(path, QUANTIZATIONS[seed % len(QUANTIZATIONS)])
             except BaseException:  # whatever it is, it should have been an error of ours
                 outcome = "! " + json.dumps(traceback.format_exc(limit=-6))
             say(seed, round(time.process_time() - start, 3), peak_megabytes(), outcome)
