@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from mltoolkit.custom_layers import CustomLayer, CustomLayerSet
 from mltoolkit.errors import ArgumentError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.features import Feature, ImageFeature, Interface, read_interface
-from mltoolkit.formats.model_file import to_spec, write_spec
+from mltoolkit.formats.ml_program import function_name, function_names
+from mltoolkit.formats.model_file import to_spec, weights_folder, write_spec
 from mltoolkit.formats.networks import pipeline_stages
 from mltoolkit.formats.protobuf import new_model
 from mltoolkit.formats.summary import ModelSummary, summarize
 from mltoolkit.formats.validation import validate_spec
+from mltoolkit.formats.weight_blob import WeightFolder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,11 +28,12 @@ if TYPE_CHECKING:
     from mltoolkit.quantization.report import QuantizationReport
     from mltoolkit.runtime.images import Crop, PreparedImage
     from mltoolkit.runtime.predictor import Prediction, Predictor
+    from mltoolkit.runtime.state import ModelState
 
 CustomLayers = Iterable[type[CustomLayer]] | Mapping[str, type[CustomLayer]]
 
 
-def load(source: Any, *, custom_layers: CustomLayers = ()) -> Model:
+def load(source: Any, *, custom_layers: CustomLayers = (), function_name: str = "") -> Model:
     """Load a Core ML model.
 
     Args:
@@ -38,6 +41,8 @@ def load(source: Any, *, custom_layers: CustomLayers = ()) -> Model:
             or a :class:`Model`, which is returned as it is.
         custom_layers: Python classes of the model's custom layers; those registered with
             ``register_custom_layer`` need not be given.
+        function_name: which function of an ML Program that has several; by default the one that the model (or the
+            ``MLModel``) names.
 
     Returns:
         The model. It is prepared for running at its first prediction.
@@ -45,7 +50,7 @@ def load(source: Any, *, custom_layers: CustomLayers = ()) -> Model:
     Raises:
         ModelFileError: the file is missing, damaged or no model.
         InvalidModelError: the model contradicts itself.
-        ArgumentError: ``source`` is none of these.
+        ArgumentError: ``source`` is none of these, or the model has no such function.
 
     >>> from mltoolkit.digits import digit_model_path
     >>> load(digit_model_path()).kind
@@ -54,7 +59,13 @@ def load(source: Any, *, custom_layers: CustomLayers = ()) -> Model:
     if isinstance(source, Model):
         return source
     name = Path(source).name if isinstance(source, (str, os.PathLike)) else ""
-    return Model.from_spec(to_spec(source), name=name, custom_layers=custom_layers)
+    return Model(
+        to_spec(source),
+        name=name,
+        custom_layers=custom_layers,
+        weights_dir=weights_folder(source),
+        function_name=function_name or getattr(source, "function_name", None) or "",
+    )
 
 
 class Model:
@@ -65,10 +76,20 @@ class Model:
         quantization_report: what quantization did to each weight, for a model that it made.
     """
 
-    def __init__(self, spec: Any, *, name: str = "", custom_layers: CustomLayers = ()) -> None:
+    def __init__(
+        self,
+        spec: Any,
+        *,
+        name: str = "",
+        custom_layers: CustomLayers = (),
+        weights_dir: Path | None = None,
+        function_name: str = "",
+    ) -> None:
         validate_spec(spec)
         self._spec = spec
-        self._interface = read_interface(spec)
+        self._interface = read_interface(spec, function_name)
+        self._function = function_name
+        self._weights = WeightFolder(weights_dir)
         self._given_layers = custom_layers if isinstance(custom_layers, Mapping) else tuple(custom_layers)
         self._custom_layers = CustomLayerSet(self._given_layers)
         self._predictor: Predictor | None = None
@@ -98,6 +119,21 @@ class Model:
     def kind(self) -> str:
         """The model's type in the format, such as ``neuralNetworkClassifier``."""
         return str(self._spec.WhichOneof("Type"))
+
+    @property
+    def weights_dir(self) -> Path | None:
+        """The folder of weight files of an ML Program that was loaded from a package."""
+        return self._weights.folder
+
+    @property
+    def function_names(self) -> tuple[str, ...]:
+        """The functions of an ML Program; empty for other kinds."""
+        return function_names(self._spec)
+
+    @property
+    def function_name(self) -> str | None:
+        """The function of an ML Program that this model runs."""
+        return function_name(self._spec, self._function) if self.function_names else None
 
     @property
     def interface(self) -> Interface:
@@ -147,7 +183,7 @@ class Model:
     def stages(self) -> dict[str, Model]:
         """The models of a pipeline by name; empty for other kinds."""
         return {
-            name: Model(spec, name=name, custom_layers=self._given_layers)
+            name: Model(spec, name=name, custom_layers=self._given_layers, weights_dir=self._weights.folder)
             for name, spec in pipeline_stages(self._spec).items()
         }
 
@@ -162,22 +198,26 @@ class Model:
 
         with self._lock:
             if self._predictor is None:
-                self._predictor = make_predictor(self._spec, self._interface, self._custom_layers)
+                self._predictor = make_predictor(
+                    self._spec, self._interface, self._custom_layers, self._weights, self._function
+                )
             return self._predictor
 
     def graph(self, input_shapes: Mapping[str, tuple[int, ...]] | None = None) -> ModelGraph:
-        """The network as an ONNX graph.
+        """The network or program as an ONNX graph.
 
         Args:
             input_shapes: shapes of array inputs, and (height, width) of image inputs, other than the described ones.
 
         Raises:
-            UnsupportedModelError: the model is no neural network, or has a layer that cannot be converted.
+            UnsupportedModelError: the model is neither neural network nor ML Program, or has a layer that
+                cannot be converted.
         """
+        from mltoolkit.runtime.ml_program import MLProgramPredictor
         from mltoolkit.runtime.network import NetworkPredictor
 
         predictor = self.predictor
-        if not isinstance(predictor, NetworkPredictor):
+        if not isinstance(predictor, (NetworkPredictor, MLProgramPredictor)):
             raise UnsupportedModelError(
                 f"a model of kind {self.kind} is not one graph", fix="Take the graph of one of model.stages"
             )
@@ -188,16 +228,39 @@ class Model:
                 raise ArgumentError(f"the model has no input {name!r}", fix=did_you_mean(name, names))
         return predictor.graph(tuple((name, tuple(shapes[name])) for name in names if name in shapes))
 
-    @overload
-    def predict(self, data: Mapping[str, Any], *, threads: int | None = None) -> dict[str, Any]: ...
+    def make_state(self) -> ModelState:
+        """New contents for what the model keeps from one prediction to the next, all zeros.
+
+        Raises:
+            ArgumentError: the model keeps nothing.
+        """
+        from mltoolkit.runtime.ml_program import MLProgramPredictor
+
+        predictor = self.predictor
+        if not isinstance(predictor, MLProgramPredictor) or not self._interface.states:
+            raise ArgumentError("the model has no states", fix="Call predict() without a state")
+        return predictor.make_state()
 
     @overload
     def predict(
-        self, data: Sequence[Mapping[str, Any]], *, threads: int | None = None
+        self, data: Mapping[str, Any], *, threads: int | None = None, state: ModelState | None = None
+    ) -> dict[str, Any]: ...
+
+    @overload
+    def predict(
+        self,
+        data: Sequence[Mapping[str, Any]],
+        *,
+        threads: int | None = None,
+        state: ModelState | None = None,
     ) -> list[dict[str, Any]]: ...
 
     def predict(
-        self, data: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, threads: int | None = None
+        self,
+        data: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        threads: int | None = None,
+        state: ModelState | None = None,
     ) -> dict[str, Any] | list[dict[str, Any]]:
         """Run the model.
 
@@ -206,6 +269,8 @@ class Model:
                 (uint8, or floats from 0 to 255; (height, width) or (height, width, 3) in RGB order); it is resized to
                 the size the model takes. An array has the described shape.
             threads: threads for one operation; all cores by default. The dictionaries of a list run side by side.
+            state: for a model with states, what :meth:`make_state` made; the prediction changes it. The
+                dictionaries of a list run one after the other then.
 
         Returns:
             Output name → value, as coremltools gives them on a Mac: the label, the dictionary label → probability,
@@ -218,15 +283,20 @@ class Model:
             PredictionError: it failed while it ran.
         """
         if isinstance(data, (list, tuple)):
-            if len(data) < 2:
-                return [self._run(item, threads).present() for item in data]
+            if len(data) < 2 or state is not None:
+                return [self._run(item, threads, state=state).present() for item in data]
             cores = os.cpu_count() or 1
             with ThreadPoolExecutor(min(cores, len(data))) as pool:
                 return list(pool.map(lambda item: self._run(item, threads or 1).present(), data))
-        return self._run(data, threads).present()  # type: ignore[arg-type]  # checked where inputs are bound
+        return self._run(data, threads, state=state).present()  # type: ignore[arg-type]  # checked where inputs are bound
 
     def predict_raw(
-        self, data: Mapping[str, Any], *, threads: int | None = None, taps: Sequence[str] = ()
+        self,
+        data: Mapping[str, Any],
+        *,
+        threads: int | None = None,
+        taps: Sequence[str] = (),
+        state: ModelState | None = None,
     ) -> dict[str, NDArray[np.generic]]:
         """Run the model and return arrays before they become labels, dictionaries and pictures.
 
@@ -234,17 +304,29 @@ class Model:
             data: as for :meth:`predict`.
             threads: as for :meth:`predict`.
             taps: names of values of :meth:`graph` to return as well, such as activations inside the network.
+            state: as for :meth:`predict`.
 
         Returns:
             Name → array: a classifier's probabilities (classes,) by class index, images as float32 (C, H, W).
         """
-        return self._run(data, threads, taps).raw
+        return self._run(data, threads, taps, state).raw
 
-    def _run(self, data: Mapping[str, Any], threads: int | None, taps: Sequence[str] = ()) -> Prediction:
+    def _run(
+        self,
+        data: Mapping[str, Any],
+        threads: int | None,
+        taps: Sequence[str] = (),
+        state: ModelState | None = None,
+    ) -> Prediction:
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 0):
             raise ArgumentError(f"threads is a whole number from 0 (all cores), not {threads!r}")
+        predictor, options = self.predictor, {}
+        if self._interface.states:
+            options["state"] = state
+        elif state is not None:
+            raise ArgumentError("the model has no states", fix="Call predict() without a state")
         try:
-            return self.predictor.run(data, threads=threads or 0, taps=taps)
+            return predictor.run(data, threads=threads or 0, taps=taps, **options)
         except MemoryError as error:
             raise UnsupportedModelError(
                 "the model needs more memory than there is", where=self.name or None
@@ -293,12 +375,23 @@ class Model:
             self.name,
             self._given_layers,
             self.quantization_report,
+            self._weights.folder,
+            self._function,
         )
 
 
-def _unpickle(data: bytes, name: str, custom_layers: CustomLayers, report: Any) -> Model:
+def _unpickle(
+    data: bytes,
+    name: str,
+    custom_layers: CustomLayers,
+    report: Any,
+    weights_dir: Path | None,
+    function_name: str,
+) -> Model:
     spec = new_model()
     spec.ParseFromString(data)
-    model = Model(spec, name=name, custom_layers=custom_layers)
+    model = Model(
+        spec, name=name, custom_layers=custom_layers, weights_dir=weights_dir, function_name=function_name
+    )
     model.quantization_report = report
     return model

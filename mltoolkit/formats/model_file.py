@@ -61,6 +61,19 @@ def to_spec(source: Any) -> Any:
     )
 
 
+def weights_folder(source: Any) -> Path | None:
+    """The folder of weight files that belongs to what :func:`to_spec` takes, or None where there is none.
+
+    Raises:
+        ModelFileError: the package is damaged.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        path = _path(source)
+        return open_package(path).weights if path.is_dir() else None
+    folder = getattr(source, "weights_dir", None)
+    return Path(folder) if isinstance(folder, (str, os.PathLike)) and folder else None
+
+
 def _is_model_message(value: Any) -> bool:
     return (
         not isinstance(value, type)

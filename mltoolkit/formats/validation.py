@@ -20,6 +20,7 @@ from mltoolkit.formats.features import (
     StringFeature,
     read_interface,
 )
+from mltoolkit.formats.ml_program import function_names, program_of, validate_program
 from mltoolkit.formats.networks import NESTED_NETWORKS, network_of, pipeline_of, stage_names
 from mltoolkit.formats.protobuf import NEWEST_SPECIFICATION_VERSION
 from mltoolkit.formats.size_limits import check_features
@@ -44,9 +45,11 @@ def _validate(spec: Any, stage: str, depth: int = 0) -> None:
     if spec.WhichOneof("Type") is None:
         raise _no_model(spec, stage)
     pipeline, network = pipeline_of(spec), network_of(spec)
-    if pipeline is None and network is None:
-        return
     try:
+        if program_of(spec) is not None:
+            _check_program(spec)
+        if pipeline is None and network is None:
+            return
         interface = read_interface(spec)
         _check_interface(interface)
         if network is not None:
@@ -97,6 +100,15 @@ def _check_interface(interface: Interface) -> None:
             raise InvalidModelError(
                 f"the description's {field} {name!r} is none of the outputs", fix=did_you_mean(name, outputs)
             )
+
+
+def _check_program(spec: Any) -> None:
+    validate_program(spec)
+    for function in function_names(spec):
+        interface = read_interface(spec, function)
+        check_features(interface.inputs, "input")
+        check_features(interface.outputs, "output")
+        check_features(interface.states, "state")
 
 
 def _check_pipeline(pipeline: Any, interface: Interface, stage: str, depth: int) -> None:

@@ -11,6 +11,7 @@ from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import ArgumentError, InvalidModelError, MLToolkitError, did_you_mean
 from mltoolkit.formats.features import Interface, read_interface
 from mltoolkit.formats.networks import pipeline_stages
+from mltoolkit.formats.weight_blob import WeightFolder
 from mltoolkit.runtime.inputs import check_names
 from mltoolkit.runtime.predictor import Prediction, Predictor, make_predictor
 
@@ -18,12 +19,19 @@ from mltoolkit.runtime.predictor import Prediction, Predictor, make_predictor
 class PipelinePredictor:
     """Runs a pipeline, pipeline classifier or regressor; see :class:`~mltoolkit.runtime.predictor.Predictor`."""
 
-    def __init__(self, spec: Any, interface: Interface, custom_layers: CustomLayerSet) -> None:
+    def __init__(
+        self,
+        spec: Any,
+        interface: Interface,
+        custom_layers: CustomLayerSet,
+        weights: WeightFolder | None = None,
+    ) -> None:
         self.interface = interface
         self._specs = pipeline_stages(spec)
         if not self._specs:
             raise InvalidModelError("the pipeline holds no model")
         self._custom_layers = custom_layers
+        self._weights = weights
         self._stages: dict[str, Predictor] = {}
 
     def stage(self, name: str) -> Predictor:
@@ -35,7 +43,9 @@ class PipelinePredictor:
         if name not in self._stages:
             spec = self._specs[name]
             try:
-                self._stages[name] = make_predictor(spec, read_interface(spec), self._custom_layers)
+                self._stages[name] = make_predictor(
+                    spec, read_interface(spec), self._custom_layers, self._weights
+                )
             except MLToolkitError as error:
                 raise _at_stage(error, name) from error
         return self._stages[name]

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.formats.features import Interface
+from mltoolkit.formats.ml_program import program_of
 from mltoolkit.formats.networks import network_of, pipeline_of
+from mltoolkit.formats.weight_blob import WeightFolder
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -42,8 +45,21 @@ class Predictor(Protocol):
         ...
 
 
-def make_predictor(spec: Any, interface: Interface, custom_layers: CustomLayerSet) -> Predictor:
+def make_predictor(
+    spec: Any,
+    interface: Interface,
+    custom_layers: CustomLayerSet,
+    weights: WeightFolder | None = None,
+    function: str = "",
+) -> Predictor:
     """The predictor for a ``Model`` message.
+
+    Args:
+        spec: the message.
+        interface: its inputs and outputs.
+        custom_layers: where custom layers find their Python class.
+        weights: the weight files of ML Programs.
+        function: which function of an ML Program; by default its own default.
 
     Raises:
         UnsupportedModelError: models of this kind cannot be run.
@@ -55,8 +71,12 @@ def make_predictor(spec: Any, interface: Interface, custom_layers: CustomLayerSe
     if pipeline_of(spec) is not None:
         from mltoolkit.runtime.pipeline import PipelinePredictor
 
-        return PipelinePredictor(spec, interface, custom_layers)
+        return PipelinePredictor(spec, interface, custom_layers, weights)
+    if program_of(spec) is not None:
+        from mltoolkit.runtime.ml_program import MLProgramPredictor
+
+        return MLProgramPredictor(spec, interface, weights or WeightFolder(), function)
     raise UnsupportedModelError(
         f"models of kind {spec.WhichOneof('Type')} cannot be run yet",
-        fix="Neural networks, and pipelines of them, can",
+        fix="Neural networks, ML Programs, and pipelines of them, can",
     )
