@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from layer_zoo import recurrent_zoo, spatial_zoo
+from layer_parade import recurrent_zoo, spatial_zoo
 from mutations import Mutation, mutate
 from small_models import SMALL_MODELS
 
