@@ -24,12 +24,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from native_onnx import export
+from numpy.typing import NDArray
 from resnet50_shape import resnet50_spec
 
 _SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
@@ -156,15 +156,27 @@ def _children_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _interleaved(jobs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
-    """What each job gave in each round, after a round that does not count."""
-    results: dict[str, list[Any]] = {name: [] for name in jobs}
+def _interleaved(
+    commands: Mapping[str, list[str]], measure: Callable[[list[str]], Sequence[float]], rounds: int
+) -> dict[str, NDArray[np.float64]]:
+    """What was measured of each command in each round, after a round that does not count."""
+    results: dict[str, list[Sequence[float]]] = {name: [] for name in commands}
     for counts in range(rounds + 1):
-        for name, job in jobs.items():
-            result = job()
+        for name, arguments in commands.items():
+            row = measure(arguments)
             if counts:
-                results[name].append(result)
+                results[name].append(row)
     return {name: np.array(rows, dtype=np.float64) for name, rows in results.items()}
+
+
+def _load(arguments: list[str]) -> Sequence[float]:
+    measured: list[float] = json.loads(_run(arguments).stdout)
+    return measured
+
+
+def _least_and_median(rows: NDArray[np.float64]) -> str:
+    columns = zip(rows.min(0), np.median(rows, 0), strict=True)
+    return "".join(f"{f'{least:.3f} ({median:.3f})':>16}" for least, median in columns)
 
 
 def _start(arguments: list[str]) -> tuple[float, float]:
@@ -184,37 +196,26 @@ def _print_loading(folder: Path, rounds: int) -> None:
         files = {"SqueezeNet": _SQUEEZENET, " native ONNX": _SQUEEZENET_TWIN, **files}
     else:
         print(f"SqueezeNet is skipped: there is no {_SQUEEZENET} (set MLTOOLKIT_SHARED)")
-    jobs = {
-        name: lambda file=file: json.loads(
-            _run(["-c", _LOAD if file.suffix == ".mlmodel" else _LOAD_NATIVE, str(file)]).stdout
-        )
+    commands = {
+        name: ["-c", _LOAD if file.suffix == ".mlmodel" else _LOAD_NATIVE, str(file)]
         for name, file in files.items()
     }
     print(f"load to first prediction: least (median) of {rounds} processes; peak memory ÷ file")
     columns = ("fresh wall s", "CPU s", "next wall s", "CPU s")
     print(f"{'':16}{'MB':>6}" + "".join(f"{column:>16}" for column in columns) + f"{'load':>7}{'+ run':>7}")
-    for name, rows in _interleaved(jobs, rounds).items():
+    for name, rows in _interleaved(commands, _load, rounds).items():
         size = files[name].stat().st_size
-        seconds = "".join(
-            f"{f'{low:.3f} ({middle:.3f})':>16}"
-            for low, middle in zip(rows[:, :4].min(0), np.median(rows[:, :4], 0), strict=True)
-        )
         memory = "".join(
             f"{'' if np.isnan(peak) else f'{peak:.2f}':>7}" for peak in np.median(rows[:, 4:], 0) / size
         )
-        print(f"{name:16}{size / 1e6:6.1f}{seconds}{memory}")
+        print(f"{name:16}{size / 1e6:6.1f}{_least_and_median(rows[:, :4])}{memory}")
 
 
 def _print_starting(rounds: int) -> None:
     print(f"\nstart: least (median) of {rounds} processes")
     print(f"{'':28}{'wall s':>16}{'CPU s':>16}")
-    jobs = {name: lambda arguments=arguments: _start(arguments) for name, arguments in _STARTS.items()}
-    for name, rows in _interleaved(jobs, rounds).items():
-        seconds = "".join(
-            f"{f'{low:.3f} ({middle:.3f})':>16}"
-            for low, middle in zip(rows.min(0), np.median(rows, 0), strict=True)
-        )
-        print(f"{name:28}{seconds}")
+    for name, rows in _interleaved(_STARTS, _start, rounds).items():
+        print(f"{name:28}{_least_and_median(rows)}")
 
 
 def _print_imported() -> None:

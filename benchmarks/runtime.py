@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from resnet50_shape import resnet50_spec
 
 import mltoolkit
+from mltoolkit.formats.features import ImageFeature
 
 _SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 _SQUEEZENET = (
@@ -38,7 +39,7 @@ _SQUEEZENET = (
 # A stretch of inferences this long is well above the clock's resolution.
 _STRETCH_SECONDS = 0.05
 
-Probabilities = NDArray[np.float32]
+Probabilities = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -50,24 +51,26 @@ class Contest:
     theirs: Callable[[], Probabilities]
 
 
-def _normalised(model: mltoolkit.Model, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalised(
+    model: mltoolkit.Model, feature: ImageFeature, pixels: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """The prepared picture (1, 3, H, W) after the preprocessing that the file asks for."""
     scaler = model.spec.neuralNetworkClassifier.preprocessing[0].scaler
     biases = [scaler.redBias, scaler.greenBias, scaler.blueBias]
-    if model.inputs[0].color_space == "BGR":
+    if feature.color_space == "BGR":
         biases.reverse()
     return pixels * np.float32(scaler.channelScale) + np.array(biases, np.float32)[:, None, None]
 
 
 def _contest(name: str, model: mltoolkit.Model, native: bytes | str) -> Contest:
-    feature = model.inputs[0]
-    picture = np.random.default_rng(0).integers(0, 256, (feature.height, feature.width, 3), dtype=np.uint8)
+    (feature,), output = model.inputs, model.predicted_probabilities_name
+    assert isinstance(feature, ImageFeature) and output is not None
+    picture = np.random.default_rng(0).integers(0, 256, (feature.height, feature.width, 3)).astype(np.uint8)
     prepared = model.prepare_image(feature, picture)
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = ort.InferenceSession(native, options, providers=["CPUExecutionProvider"])
-    normalised = _normalised(model, prepared.array)
-    output = model.predicted_probabilities_name
+    normalised = _normalised(model, feature, prepared.array)
     return Contest(
         name,
         lambda: model.predict_raw({feature.name: prepared}, threads=1)[output],
