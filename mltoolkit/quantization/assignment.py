@@ -22,7 +22,8 @@ _SHARED = np.uint16(256)
 def assign_to_table(values: NDArray[np.floating], table: NDArray[np.floating]) -> NDArray[np.uint8]:
     """The code of the nearest entry of ``table`` for each value; half-way between two, the smaller entry's.
 
-    For an ascending table the codes are those of ``searchsorted(midpoints, values)`` with the midpoints in float64.
+    For an ascending table the codes are those of ``searchsorted(midpoints, values)`` with the midpoints in
+    float64.
 
     Args:
         values: float16 or float32, any shape, finite.
@@ -45,7 +46,9 @@ def assign_to_table(values: NDArray[np.floating], table: NDArray[np.floating]) -
         return np.zeros(0, dtype=np.uint8)
     low, high = float(flat.min()), float(flat.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise QuantizationError("NaN or infinite values have no nearest table entry", fix="Repair the weights")
+        raise QuantizationError(
+            "NaN or infinite values have no nearest table entry", fix="Repair the weights"
+        )
     if (entries[1:] >= entries[:-1]).all():
         return assign_within(flat, entries, low, high)
     order = np.argsort(entries, kind="stable")
@@ -55,7 +58,7 @@ def assign_to_table(values: NDArray[np.floating], table: NDArray[np.floating]) -
 def assign_within(
     values: NDArray[np.float32], table: NDArray[np.float32], low: float, high: float
 ) -> NDArray[np.uint8]:
-    """As :func:`assign_to_table`, for a contiguous array, its least and greatest value, and an ascending table."""
+    """As :func:`assign_to_table`, for a flat array, its least and greatest value, and an ascending table."""
     thresholds = _thresholds(table)
     if values.size < _KEYED_FROM:
         return thresholds.searchsorted(values).astype(np.uint8)
@@ -70,7 +73,7 @@ def assign_within(
 
 
 def _thresholds(table: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The greatest float32 not above each midpoint: a float32 is above it exactly if it is above the midpoint."""
+    """The greatest float32 not above each midpoint: a float32 is above both or above neither."""
     wide = table.astype(np.float64)
     midpoints = (wide[1:] + wide[:-1]) / 2
     nearest = midpoints.astype(np.float32)

@@ -19,11 +19,11 @@ _HISTOGRAM_FROM = 1 << 15
 def kmeans_1d(
     values: NDArray[np.floating], clusters: int, weights: NDArray[np.floating] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """The table of ``clusters`` values with the (nearly) least sum of squared errors, and the nearest entry's code.
+    """The table of ``clusters`` values with the (nearly) least squared error, and the nearest entry's codes.
 
-    The search is global (dynamic programming on a grid, refined exactly: see ``kmeans_search``), deterministic, and
-    within 0.1 % of the optimum. Up to ``clusters`` distinct values are reproduced exactly. Any scale will do; the
-    arithmetic is float64 about the median.
+    The search is global (dynamic programming on a grid, refined exactly: see ``kmeans_search``),
+    deterministic, and within 0.1 % of the optimum. Up to ``clusters`` distinct values are reproduced exactly.
+    Any scale will do; the arithmetic is float64 about the median.
 
     Args:
         values: float16 or float32, any shape and size, finite.
@@ -31,8 +31,8 @@ def kmeans_1d(
         weights: as many masses >= 0 for a weighted sum of squares; all zero counts as all equal.
 
     Returns:
-        The table, float32 (clusters,), ascending, its last entry repeated where there are fewer distinct values;
-        and the codes, uint8 (values.size,), in the order of ``values.ravel()``.
+        The table, float32 (clusters,), ascending, its last entry repeated where there are fewer distinct
+        values; and the codes, uint8 (values.size,), in the order of ``values.ravel()``.
 
     Raises:
         QuantizationError: values are not finite; weights are negative or not finite.
@@ -42,7 +42,11 @@ def kmeans_1d(
     >>> kmeans_1d(np.array([0.0, 0.1, 5.0, 5.1], dtype=np.float32), 2)
     (array([0.05, 5.05], dtype=float32), array([0, 0, 1, 1], dtype=uint8))
     """
-    if isinstance(clusters, bool) or not isinstance(clusters, int | np.integer) or not 1 <= clusters <= 256:
+    if (
+        isinstance(clusters, bool)
+        or not isinstance(clusters, int | np.integer)
+        or not 1 <= clusters <= _MOST_CLUSTERS
+    ):
         raise ArgumentError(f"{clusters!r} clusters cannot be made", fix=f"Ask for 1 to {_MOST_CLUSTERS}")
     flat = np.asarray(values).reshape(-1).astype(np.float32, copy=False)
     if flat.size == 0:
@@ -82,7 +86,9 @@ def _weighted(
     return flat, masses
 
 
-def _table(values: NDArray[np.float32], clusters: int, weights: NDArray[np.float64] | None) -> NDArray[np.float32]:
+def _table(
+    values: NDArray[np.float32], clusters: int, weights: NDArray[np.float64] | None
+) -> NDArray[np.float32]:
     low, high = float(values.min()), float(values.max())
     if low == high:
         return np.full(clusters, low, dtype=np.float32)

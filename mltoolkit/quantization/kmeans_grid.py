@@ -1,18 +1,23 @@
 """Cells of about equal share of the distortion: the grid on which k-means clusters are first searched.
 
-A quantizer with many levels is optimal when its level density follows the cube root of the data's density (Panter and
-Dite 1951; Bennett 1948), that is when every level carries the same cbrt(mass * width^2). Cells that carry equal
-amounts of it therefore put the same number of cells into every cluster of an optimal partition.
+A quantizer with many levels is optimal when its level density follows the cube root of the data's density
+(Panter and Dite 1951; Bennett 1948), that is when every level carries the same cbrt(mass * width^2). Cells
+that carry equal amounts of it therefore put the same number of cells into every cluster of an optimal
+partition.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Positions = NDArray[np.intp]
 
 _ROUNDS = 8
 
 
-def initial_cells(values: np.ndarray, mass: np.ndarray, cells: int) -> np.ndarray:
+def initial_cells(values: Floats, mass: Floats, cells: int) -> Positions:
     """About ``cells`` cells over sorted ``values``: a few of equal mass, split where the distortion is.
 
     Args:
@@ -21,7 +26,8 @@ def initial_cells(values: np.ndarray, mass: np.ndarray, cells: int) -> np.ndarra
         cells: how many cells to aim at.
 
     Returns:
-        Ascending positions from 0 to n; cell c holds the points ``bounds[c] : bounds[c + 1]`` and is never empty.
+        Ascending positions from 0 to n; cell c holds the points ``bounds[c] : bounds[c + 1]`` and is never
+        empty.
     """
     n = values.size
     if n <= cells:
@@ -31,10 +37,11 @@ def initial_cells(values: np.ndarray, mass: np.ndarray, cells: int) -> np.ndarra
     return split_cells(values, mass, np.unique(bounds), cells)
 
 
-def split_cells(values: np.ndarray, mass: np.ndarray, bounds: np.ndarray, cells: int) -> np.ndarray:
+def split_cells(values: NDArray[np.floating], mass: Floats, bounds: Positions, cells: int) -> Positions:
     """Split the cells that carry more than their share, evenly in value, until there are about ``cells``.
 
-    A split that meets a gap leaves empty pieces, which are dropped, and the next round shares out what they had.
+    A split that meets a gap leaves empty pieces, which are dropped, and the next round shares out what they
+    had.
     """
     if values.size <= cells:
         return np.arange(values.size + 1)
@@ -57,13 +64,13 @@ def split_cells(values: np.ndarray, mass: np.ndarray, bounds: np.ndarray, cells:
 
 
 def _with_cuts(
-    values: np.ndarray,
-    bounds: np.ndarray,
-    large: np.ndarray,
-    pieces: np.ndarray,
-    first: np.ndarray,
-    width: np.ndarray,
-) -> np.ndarray:
+    values: NDArray[np.floating],
+    bounds: Positions,
+    large: Positions,
+    pieces: Positions,
+    first: Floats,
+    width: Floats,
+) -> Positions:
     """``bounds`` and the inner edges of every cell in ``large`` cut into ``pieces`` of even width."""
     cuts = pieces - 1
     before = np.cumsum(cuts) - cuts
@@ -79,4 +86,6 @@ def _with_cuts(
     old[np.arange(bounds.size) + np.cumsum(inserted)] = True
     merged[old] = bounds
     merged[~old] = edges
-    return merged[np.concatenate([[True], merged[1:] != merged[:-1]])]
+    moves = np.concatenate([[True], merged[1:] != merged[:-1]])
+    distinct: Positions = merged[moves]
+    return distinct

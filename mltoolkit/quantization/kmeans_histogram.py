@@ -1,6 +1,7 @@
 """k-means of many values through a histogram: a pass over the values instead of a sort.
 
-Clusters are made of whole bins, so that none can end inside a bin. Bins are accepted only where that costs next to
+Clusters are made of whole bins, so that none can end inside a bin. Bins are accepted only where that costs
+next to
 nothing: before the pass as judged from a sample, after it from the bins at which the clusters end.
 """
 
@@ -9,13 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mltoolkit.quantization.kmeans_grid import Floats
 from mltoolkit.quantization.kmeans_points import points_of_sums
 from mltoolkit.quantization.kmeans_search import best_bounds
 from mltoolkit.quantization.value_keys import FloatKeys, KeyMap, LinearKeys, linear_keys_fit
 
-# Relative increase of the squared error that bins may cause by where clusters end, and by where their values are
-# taken to lie.
+# Relative increase of the squared error that bins may cause by where clusters end, and by where their values
+# are taken to lie.
 _MOST_LOSS = 3e-4
 _MOST_SHIFT = 1e-4
 _KEY_BITS = (12, 14, 16, 18)
@@ -28,8 +31,8 @@ _BLOCK = 1 << 18
 
 
 def histogram_means(
-    values: np.ndarray, clusters: int, weights: np.ndarray | None, low: float, high: float
-) -> np.ndarray | None:
+    values: NDArray[np.float32], clusters: int, weights: Floats | None, low: float, high: float
+) -> Floats | None:
     """The means of a near-optimal partition of ``values``.
 
     Args:
@@ -64,27 +67,29 @@ def histogram_means(
 class _Solution:
     """The means of the clusters, their squared error, and what the bins cost in addition."""
 
-    means: np.ndarray
+    means: Floats
     error: float
     loss: float
 
     @property
-    def accepted_means(self) -> np.ndarray | None:
+    def accepted_means(self) -> Floats | None:
         return self.means if self.loss <= _MOST_LOSS * self.error else None
 
 
-def _solve(positions: np.ndarray, clusters: int, masses: np.ndarray, key_map: KeyMap) -> _Solution:
+def _solve(positions: Floats, clusters: int, masses: Floats, key_map: KeyMap) -> _Solution:
     """Cluster bins at ascending ``positions``.
 
-    The loss comes from thresholds that lie inside a filled bin: with a threshold anywhere in a bin of mass b, the
-    share of b on the wrong side has a mean square of 1/12; it displaces the mean of a cluster of mass m beside it by
-    half the distance of the two means times share * b / m.
+    The loss comes from thresholds that lie inside a filled bin: with a threshold anywhere in a bin of mass b,
+    the share of b on the wrong side has a mean square of 1/12; it displaces the mean of a cluster of mass m
+    beside it by half the distance of the two means times share * b / m.
     """
     points = points_of_sums(positions, masses[masses > 0])
     bounds = best_bounds(points, clusters)
     means = points.means(bounds)
     offsets = points.values - np.repeat(means, np.diff(bounds))
-    error = float((np.diff(points.mass) * offsets * offsets).sum())  # a dot product would start BLAS's threads
+    error = float(
+        (np.diff(points.mass) * offsets * offsets).sum()
+    )  # a dot product would start BLAS's threads
     means = means + points.centre
     inside = masses[key_map.keys(((means[1:] + means[:-1]) / 2).astype(np.float32))]
     size = np.diff(points.mass[bounds])
@@ -93,17 +98,18 @@ def _solve(positions: np.ndarray, clusters: int, masses: np.ndarray, key_map: Ke
 
 
 def _fitting_keys(
-    values: np.ndarray, clusters: int, low: float, high: float
+    values: NDArray[np.float32], clusters: int, low: float, high: float
 ) -> tuple[KeyMap, bool] | None:
     """The cheapest key map whose bins are fine enough against the clusters, as far as a sample tells.
 
-    The best clusters are as wide as the density**(-1/3), with the width integrated to ``clusters`` (Panter and
-    Dite 1951). A boundary displaced by a bin's width w costs up to (w / cluster width)² of a cluster's error.
+    The best clusters are as wide as the density**(-1/3), with the width integrated to ``clusters`` (Panter
+    and Dite 1951). A boundary displaced by a bin's width w costs up to (w / cluster width)² of a cluster's
+    error.
 
     Returns:
-        The key map; and whether the middles of its bins do for their means, which saves half of the pass: a value
-        is at most w / 2 from the middle, (w / 2)² is little against (cluster width)² / 12, and the values hardly
-        repeat, so that they lie anywhere in their bins.
+        The key map; and whether the middles of its bins do for their means, which saves half of the pass: a
+        value is at most w / 2 from the middle, (w / 2)² is little against (cluster width)² / 12, and the
+        values hardly repeat, so that they lie anywhere in their bins.
     """
     sample = np.sort(values[:: max(values.size // _SAMPLE, 1)]).astype(np.float64)
     smooth = np.count_nonzero(sample[1:] == sample[:-1]) < _MOST_REPEATED * sample.size
@@ -131,12 +137,12 @@ def _fitting_keys(
     return None if fitting is None else (fitting, False)
 
 
-def _sums(values: np.ndarray, weights: np.ndarray | None, key_map: KeyMap, *, moments: bool) -> np.ndarray:
+def _sums(values: NDArray[np.float32], weights: Floats | None, key_map: KeyMap, *, moments: bool) -> Floats:
     """The mass (or the sum of mass * value) of every bin, float64 (key_map.count,)."""
     sums = np.zeros(key_map.count)
     for start in range(0, values.size, _BLOCK):
         block = values[start : start + _BLOCK]
-        terms = block if moments else None
+        terms: NDArray[np.floating] | None = block if moments else None
         if weights is not None:
             mass = weights[start : start + _BLOCK]
             terms = mass * block if moments else mass

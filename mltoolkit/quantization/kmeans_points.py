@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mltoolkit.quantization.kmeans_grid import split_cells
+from mltoolkit.quantization.kmeans_grid import Floats, Positions, split_cells
 
 # Above this many distinct values, neighbours share a point (hundreds of points per cluster remain).
 MOST_POINTS = 1 << 16
@@ -20,19 +21,19 @@ class Points:
         centre: the median point; all sums below are taken about it, so that offsets lose no digits.
         values: float64 (n,), the points minus ``centre``.
         mass: float64 (n + 1,), the total mass before each point.
-        moment: float64 (n + 1,), the sum of mass * value, zero at the median and added up outwards from it: an
-            outlier then never drowns the sums between the values near the centre.
+        moment: float64 (n + 1,), the sum of mass * value, zero at the median and added up outwards from it:
+            an outlier then never drowns the sums between the values near the centre.
     """
 
     centre: float
-    values: np.ndarray
-    mass: np.ndarray
-    moment: np.ndarray
+    values: Floats
+    mass: Floats
+    moment: Floats
 
     def __len__(self) -> int:
         return self.values.size
 
-    def means(self, bounds: np.ndarray) -> np.ndarray:
+    def means(self, bounds: Positions) -> Floats:
         """The mean of every run ``bounds[k] : bounds[k + 1]`` of points, about the centre.
 
         An empty run has the value of the point at which it stands.
@@ -44,7 +45,7 @@ class Points:
         return mean
 
 
-def points_of(values: np.ndarray, weights: np.ndarray | None) -> Points:
+def points_of(values: NDArray[np.float32], weights: Floats | None) -> Points:
     """Sort ``values`` (float32, finite, n >= 1) and merge equal ones.
 
     Args:
@@ -53,7 +54,7 @@ def points_of(values: np.ndarray, weights: np.ndarray | None) -> Points:
     """
     if weights is None:
         ordered = np.sort(values)
-        mass: np.ndarray | None = None
+        mass: Floats | None = None
     else:
         order = np.argsort(values, kind="stable")
         ordered, mass = values[order], np.cumsum(weights[order])
@@ -65,12 +66,12 @@ def points_of(values: np.ndarray, weights: np.ndarray | None) -> Points:
     return _points(distinct.astype(np.float64), np.concatenate([[0.0], below]))
 
 
-def points_of_sums(means: np.ndarray, masses: np.ndarray) -> Points:
+def points_of_sums(means: Floats, masses: Floats) -> Points:
     """Points from ascending means and their masses (> 0), float64 both."""
     return _points(means, np.concatenate([[0.0], np.cumsum(masses)]))
 
 
-def _points(values: np.ndarray, mass: np.ndarray) -> Points:
+def _points(values: Floats, mass: Floats) -> Points:
     middle = min(int(mass.searchsorted(mass[-1] / 2)), values.size - 1)
     centre = float(values[middle])
     values = values - centre
@@ -82,7 +83,7 @@ def _points(values: np.ndarray, mass: np.ndarray) -> Points:
     return Points(centre, values, mass, moment)
 
 
-def _cells_of(ordered: np.ndarray, mass: np.ndarray | None) -> Points:
+def _cells_of(ordered: NDArray[np.float32], mass: Floats | None) -> Points:
     """One point for every cell of a fine grid over the sorted values."""
     below = np.arange(ordered.size + 1.0) if mass is None else np.concatenate([[0.0], mass])
     start = np.linspace(0, ordered.size, MOST_POINTS // 8 + 1).astype(np.intp)

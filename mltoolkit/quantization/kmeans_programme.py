@@ -1,7 +1,7 @@
 """Exact banded dynamic programme: the best partition of a row of cells into consecutive clusters.
 
-D_k[j] = min over l of D_{k-1}[j - l] + scatter(l, j), where scatter(l, j) is the scatter of the l cells that end at
-j between their means. (The scatter inside the cells is the same for every partition.)
+D_k[j] = min over l of D_{k-1}[j - l] + scatter(l, j), where scatter(l, j) is the scatter of the l cells that
+end at j between their means. (The scatter inside the cells is the same for every partition.)
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from mltoolkit.quantization.kmeans_grid import Floats, Positions
+
 _DOUBLE = 8  # bytes
 
 
 def best_partition(
-    mass: np.ndarray,
-    moment: np.ndarray,
+    mass: Floats,
+    moment: Floats,
     clusters: int,
     longest: int,
-    low: np.ndarray | None = None,
-    high: np.ndarray | None = None,
-) -> np.ndarray:
+    low: Positions | None = None,
+    high: Positions | None = None,
+) -> Positions:
     """The partition with the least sum of squares among those with clusters of at most ``longest`` cells.
 
     Args:
@@ -27,7 +29,8 @@ def best_partition(
         moment: prefix sums of mass * value, (cells + 1,).
         clusters: 1 < clusters <= cells.
         longest: the most cells in a cluster.
-        low: the least position of each of the clusters + 1 boundaries; without it every feasible one is tried.
+        low: the least position of each of the clusters + 1 boundaries; without it every feasible one is
+            tried.
         high: one more than each boundary's greatest position.
 
     Returns:
@@ -40,7 +43,8 @@ def best_partition(
     if low is None or high is None:
         low = np.arange(clusters + 1)
         high = low + slack
-    # Row k holds D_k after `longest` infinite entries, so that ranges[k, l - 1, j] = D_k[j - l] needs no test.
+    # Row k holds D_k after `longest` infinite entries, so that ranges[k, l - 1, j] = D_k[j - l] needs no
+    # test.
     rows = np.full((clusters, longest + cells + 1), np.inf)
     rows[0, longest] = 0.0
     strides = (rows.strides[0], -_DOUBLE, _DOUBLE)
@@ -58,11 +62,11 @@ def best_partition(
     return bounds
 
 
-def _scatter(mass: np.ndarray, moment: np.ndarray, longest: int) -> np.ndarray:
+def _scatter(mass: Floats, moment: Floats, longest: int) -> Floats:
     """Entry [l - 1, j - 1]: the scatter of the l cells that end at j, (longest, cells).
 
-    Squares are taken about the last cell's mean, so that only differences inside a cluster are squared: clusters
-    1e-6 wide at a distance of 1 keep nine digits, which prefix sums of squares would not.
+    Squares are taken about the last cell's mean, so that only differences inside a cluster are squared:
+    clusters 1e-6 wide at a distance of 1 keep nine digits, which prefix sums of squares would not.
     """
     masses = mass[1:] - mass[:-1]
     means = (moment[1:] - moment[:-1]) / masses
@@ -81,7 +85,7 @@ def _scatter(mass: np.ndarray, moment: np.ndarray, longest: int) -> np.ndarray:
     return square
 
 
-def _backwards(row: np.ndarray, count: int, before: float) -> np.ndarray:
+def _backwards(row: Floats, count: int, before: float) -> Floats:
     """A read-only view: entry [l, j] is ``row[j - l]``, and ``before`` where there is none."""
     padded = np.concatenate([np.full(count - 1, before), row])
     return as_strided(padded[count - 1 :], (count, row.size), (-_DOUBLE, _DOUBLE), writeable=False)

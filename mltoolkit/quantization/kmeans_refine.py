@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from mltoolkit.quantization.kmeans_grid import Floats, Positions
 from mltoolkit.quantization.kmeans_points import Points
 
 _LLOYD_ROUNDS = 50
 
 
-def candidate_positions(grid: np.ndarray, bounds: np.ndarray, cells: int, parts: int) -> np.ndarray:
+def candidate_positions(grid: Positions, bounds: Positions, cells: int, parts: int) -> Positions:
     """Positions to try for every inner boundary: ``cells`` cells to both sides, each cut into ``parts``.
 
     Args:
@@ -28,12 +29,12 @@ def candidate_positions(grid: np.ndarray, bounds: np.ndarray, cells: int, parts:
     return np.concatenate([inner.reshape(edges.shape[0], -1), edges[:, -1:]], axis=1)
 
 
-def best_candidates(points: Points, bounds: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+def best_candidates(points: Points, bounds: Positions, candidates: Positions) -> Positions:
     """The best partition with every inner boundary at one of its candidates, exactly.
 
     With y_k the mean of cluster k before the move and Δ the points that boundary k passes, the sum of squares
-    changes by Σ_Δ (x - y_k)² - (x - y_{k+1})² for each boundary, less S1'² / S0' for each cluster, S1' being taken
-    about y_k. Only differences within a cluster are squared.
+    changes by Σ_Δ (x - y_k)² - (x - y_{k+1})² for each boundary, less S1'² / S0' for each cluster, S1' being
+    taken about y_k. Only differences within a cluster are squared.
 
     Args:
         points: the points.
@@ -74,7 +75,7 @@ def best_candidates(points: Points, bounds: np.ndarray, candidates: np.ndarray) 
     return result
 
 
-def lloyd(points: Points, bounds: np.ndarray) -> np.ndarray:
+def lloyd(points: Points, bounds: Positions) -> Positions:
     """Move every boundary half-way between the means beside it until nothing moves."""
     for _ in range(_LLOYD_ROUNDS):
         mean = points.means(bounds)
@@ -85,7 +86,7 @@ def lloyd(points: Points, bounds: np.ndarray) -> np.ndarray:
     return bounds
 
 
-def _gain(moment: np.ndarray, mass: np.ndarray) -> np.ndarray:
+def _gain(moment: Floats, mass: Floats) -> Floats:
     """moment² / mass, -inf for a cluster without points (overwrites ``moment``)."""
     empty = mass <= 0.0
     np.multiply(moment, moment, out=moment)

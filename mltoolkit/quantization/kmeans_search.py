@@ -1,9 +1,9 @@
 """Where to cut sorted points into clusters: from a coarse grid over a fine one to the points themselves.
 
 1. Grid of 4 cells per cluster: the exact best partition (banded dynamic programme).
-2. Its cells split to 24 per cluster (fewer for many clusters, where errors average out): the exact best partition
-   with every boundary within 6 clusters of where step 1 put it, repeated while a boundary runs into that limit.
-   This step decides between partitions that differ by a whole cluster on one side or the other.
+2. Its cells split to 24 per cluster (fewer for many clusters, where errors average out): the exact best
+   partition with every boundary within 6 clusters of where step 1 put it, repeated while a boundary runs into
+   that limit. This step decides between partitions that differ by a whole cluster on one side or the other.
 3. Windows of two cells around each boundary cut finer: exact again, see :func:`best_candidates`.
 4. Lloyd's iterations on the points.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mltoolkit.quantization.kmeans_grid import initial_cells, split_cells
+from mltoolkit.quantization.kmeans_grid import Positions, initial_cells, split_cells
 from mltoolkit.quantization.kmeans_points import Points
 from mltoolkit.quantization.kmeans_programme import best_partition
 from mltoolkit.quantization.kmeans_refine import best_candidates, candidate_positions, lloyd
@@ -23,13 +23,13 @@ from mltoolkit.quantization.kmeans_refine import best_candidates, candidate_posi
 _DIRECT_STEPS = 700_000
 _COARSE_CELLS = 4
 _FINE_CELLS = 24.0
-_FULLY_FINE_CLUSTERS = 12
+_FULLY_FINE_CLUSTERS = 8
 _FEWEST_CELLS = 64
 _WINDOW_CLUSTERS = 6
 _WINDOW_ROUNDS = 5
 
 
-def best_bounds(points: Points, clusters: int) -> np.ndarray:
+def best_bounds(points: Points, clusters: int) -> Positions:
     """The near-optimal partition of ``points`` into ``clusters`` runs.
 
     Args:
@@ -61,7 +61,7 @@ def best_bounds(points: Points, clusters: int) -> np.ndarray:
     return lloyd(points, best_candidates(points, grid[bounds], candidates))
 
 
-def _enough(grid: np.ndarray, n: int, clusters: int) -> np.ndarray:
+def _enough(grid: Positions, n: int, clusters: int) -> Positions:
     """The grid, with edges added where it has hardly more cells than there are clusters."""
     if grid.size > 2 * clusters:
         return grid
@@ -69,7 +69,7 @@ def _enough(grid: np.ndarray, n: int, clusters: int) -> np.ndarray:
     return np.union1d(grid, even)
 
 
-def _search_everywhere(points: Points, grid: np.ndarray, clusters: int) -> np.ndarray:
+def _search_everywhere(points: Points, grid: Positions, clusters: int) -> Positions:
     mass, moment = points.mass[grid], points.moment[grid]
     cells = grid.size - 1
     longest = 6 * cells // clusters + 1
@@ -81,7 +81,7 @@ def _search_everywhere(points: Points, grid: np.ndarray, clusters: int) -> np.nd
         longest *= 2
 
 
-def _search_near(points: Points, grid: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+def _search_near(points: Points, grid: Positions, bounds: Positions) -> Positions:
     mass, moment = points.mass[grid], points.moment[grid]
     cells, clusters = grid.size - 1, bounds.size - 1
     window = _WINDOW_CLUSTERS * cells // clusters

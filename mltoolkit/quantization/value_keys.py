@@ -1,7 +1,7 @@
 """Monotone integer keys of float32 values: for histograms, and for assigning codes through a table.
 
-A key map never decreases in x, so that values with a smaller key than a threshold's lie below the threshold, those
-with a greater key above it, and only values with the threshold's own key need a comparison.
+A key map never decreases in x, so that values with a smaller key than a threshold's lie below the threshold,
+those with a greater key above it, and only values with the threshold's own key need a comparison.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 _OCTAVES = 32
 _MANTISSA_BITS = 23  # of float32
@@ -22,13 +23,13 @@ class KeyMap(Protocol):
     def count(self) -> int:
         """The number of keys."""
 
-    def keys(self, values: np.ndarray) -> np.ndarray:
+    def keys(self, values: NDArray[np.float32]) -> NDArray[np.intp]:
         """The keys (intp, same shape) of float32 ``values`` within the map's range."""
 
-    def middles(self, keys: np.ndarray) -> np.ndarray:
+    def middles(self, keys: NDArray[np.intp]) -> NDArray[np.float64]:
         """The middle (float64) of the values with each of ``keys``."""
 
-    def widths(self, values: np.ndarray) -> np.ndarray:
+    def widths(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
         """How far apart (float64) values with the key of each of ``values`` can be."""
 
 
@@ -45,18 +46,18 @@ class LinearKeys:
         """2**bits keys for values from ``low`` to ``high`` > ``low``; see :func:`linear_keys_fit`."""
         return cls(np.float32(low), np.float32(((1 << bits) - 1) / (high - low)), 1 << bits)
 
-    def keys(self, values: np.ndarray) -> np.ndarray:
+    def keys(self, values: NDArray[np.float32]) -> NDArray[np.intp]:
         """See :class:`KeyMap`."""
         offsets = values - self.low
         offsets *= self.scale
         # By way of int32, which is four times as fast.
         return offsets.astype(np.int32).astype(np.intp)
 
-    def middles(self, keys: np.ndarray) -> np.ndarray:
+    def middles(self, keys: NDArray[np.intp]) -> NDArray[np.float64]:
         """See :class:`KeyMap`."""
-        return float(self.low) + (keys + 0.5) / float(self.scale)
+        return float(self.low) + (keys.astype(np.float64) + 0.5) / float(self.scale)
 
-    def widths(self, values: np.ndarray) -> np.ndarray:
+    def widths(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
         """See :class:`KeyMap`."""
         return np.full(values.shape, 1.0 / float(self.scale))
 
@@ -80,7 +81,7 @@ class FloatKeys:
         top = int(np.float32(max(abs(low), abs(high))).view(np.int32)) >> shift
         return cls(np.int32(max(top - (half - 1), 0) << shift), shift, 2 * half)
 
-    def keys(self, values: np.ndarray) -> np.ndarray:
+    def keys(self, values: NDArray[np.float32]) -> NDArray[np.intp]:
         """See :class:`KeyMap`."""
         bits = np.ascontiguousarray(values).view(np.int32)
         negative = bits >> 31  # -1 or 0
@@ -93,13 +94,13 @@ class FloatKeys:
         magnitude += self.count // 2
         return magnitude.astype(np.intp)
 
-    def middles(self, keys: np.ndarray) -> np.ndarray:
+    def middles(self, keys: NDArray[np.intp]) -> NDArray[np.float64]:
         """See :class:`KeyMap`."""
         signed = (keys - self.count // 2).astype(np.int32)
         bits = (np.abs(signed) << self.shift) + self.floor + np.int32(1 << (self.shift - 1))
         return np.where(signed == 0, 0.0, np.copysign(bits.view(np.float32).astype(np.float64), signed))
 
-    def widths(self, values: np.ndarray) -> np.ndarray:
+    def widths(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
         """See :class:`KeyMap`."""
         smallest = float(self.floor.view(np.float32)) if self.floor else 2.0**-126
         relative = 2.0 ** (self.shift - _MANTISSA_BITS)
