@@ -16,15 +16,22 @@ if TYPE_CHECKING:
     from mltoolkit.custom_layers import CustomLayer, register_custom_layer
     from mltoolkit.errors import MLToolkitError
     from mltoolkit.model import Model, load
-    from mltoolkit.quantization import QuantizationReport, quantize_weights
+    from mltoolkit.quantization import (
+        AdvancedQuantizedLayerSelector,
+        QuantizationReport,
+        QuantizedLayerSelector,
+        quantize_weights,
+    )
 
 # Public name → the module that defines it; imported when first used, so that `import mltoolkit` costs nothing.
 _EXPORTS = {
+    "AdvancedQuantizedLayerSelector": "mltoolkit.quantization",
     "ComparisonReport": "mltoolkit.comparison",
     "CustomLayer": "mltoolkit.custom_layers",
     "MLToolkitError": "mltoolkit.errors",
     "Model": "mltoolkit.model",
     "QuantizationReport": "mltoolkit.quantization",
+    "QuantizedLayerSelector": "mltoolkit.quantization",
     "compare_models": "mltoolkit.comparison",
     "load": "mltoolkit.model",
     "quantize_weights": "mltoolkit.quantization",
@@ -34,11 +41,13 @@ _EXPORTS = {
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdvancedQuantizedLayerSelector",
     "ComparisonReport",
     "CustomLayer",
     "MLToolkitError",
     "Model",
     "QuantizationReport",
+    "QuantizedLayerSelector",
     "__version__",
     "compare_models",
     "load",
