@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.int8_product import read_int8, with_int8_input
 from mltoolkit.converters.neural_network.registry import converts
-from mltoolkit.errors import InvalidModelError, UnsupportedModelError
+from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import Dimension, shape_of
 
 
@@ -23,8 +25,6 @@ from mltoolkit.graph.builder import Dimension, shape_of
 def inner_product(context: LayerContext, layer: Any) -> None:
     """Gemm, or MatMul for ranks 1 and 3."""
     params = layer.innerProduct
-    if params.int8DynamicQuantize:
-        raise UnsupportedModelError("int8DynamicQuantize is not supported", where=context.where)
     for field in ("inputChannels", "outputChannels"):
         if getattr(params, field) < 1:
             raise InvalidModelError(f"{field} is 0", where=context.where)
@@ -34,12 +34,17 @@ def inner_product(context: LayerContext, layer: Any) -> None:
     if not 1 <= rank <= 5:
         raise InvalidModelError(f"the layer takes blobs of rank 1 to 5, not {rank}", where=context.where)
     _check_features(context, shape[-3:] if rank >= 4 else shape[-1:], int(params.inputChannels))
-    if rank in (1, 3):
-        context.output(_matmul(context, value))
-    elif rank == 2:
-        context.output(_gemm(context, value))
-    else:
-        context.output(_flattened(context, value))
+    matrix = (int(params.outputChannels), int(params.inputChannels))
+    bias = context.weight("bias", matrix[:1]) if params.hasBias else None
+    if not params.int8DynamicQuantize:
+        context.output(_product(context, value, context.weight("weights", matrix), bias))
+        return
+    codes, scale = read_int8(context, matrix)
+    result = with_int8_input(context, value, scale, lambda blob: _product(context, blob, codes, None))
+    if bias is not None:
+        terms = context.weight_constant(bias.reshape(-1, 1, 1) if rank >= 4 else bias, "bias")
+        result = context.builder.op("Add", result, terms)
+    context.output(result)
 
 
 def _check_features(context: LayerContext, sizes: tuple[Dimension, ...], expected: int) -> None:
@@ -51,32 +56,40 @@ def _check_features(context: LayerContext, sizes: tuple[Dimension, ...], expecte
         )
 
 
-def _weights(context: LayerContext) -> tuple[Any, ir.Value | None]:
-    params = context.params
-    outputs = int(params.outputChannels)
-    weights = context.weight("weights", (outputs, int(params.inputChannels)))
-    bias = context.weight_constant(context.weight("bias", (outputs,)), "bias") if params.hasBias else None
-    return weights, bias
+def _product(
+    context: LayerContext, value: ir.Value, weights: NDArray[np.float32], bias: NDArray[np.float32] | None
+) -> ir.Value:
+    """The blob times the weights [outputChannels, inputChannels], plus the bias."""
+    terms = None if bias is None else context.weight_constant(bias, "bias")
+    rank = len(shape_of(value))
+    if rank in (1, 3):
+        return _matmul(context, value, weights, terms)
+    if rank == 2:
+        return _gemm(context, value, weights, terms)
+    return _flattened(context, value, weights, terms)
 
 
-def _gemm(context: LayerContext, matrix: ir.Value) -> ir.Value:
-    weights, bias = _weights(context)
+def _gemm(
+    context: LayerContext, matrix: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None
+) -> ir.Value:
     constant = context.weight_constant(weights, "weights")
     return context.builder.op("Gemm", matrix, constant, bias, attributes={"transB": 1})
 
 
-def _matmul(context: LayerContext, value: ir.Value) -> ir.Value:
-    weights, bias = _weights(context)
+def _matmul(
+    context: LayerContext, value: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None
+) -> ir.Value:
     constant = context.weight_constant(np.ascontiguousarray(weights.T), "weights")
     product = context.builder.op("MatMul", value, constant)
     return product if bias is None else context.builder.op("Add", product, bias)
 
 
-def _flattened(context: LayerContext, value: ir.Value) -> ir.Value:
+def _flattened(
+    context: LayerContext, value: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None
+) -> ir.Value:
     builder = context.builder
-    shape = shape_of(value)
-    rank = len(shape)
-    product = _gemm(context, builder.op("Flatten", value, attributes={"axis": rank - 3}))
+    rank = len(shape_of(value))
+    product = _gemm(context, builder.op("Flatten", value, attributes={"axis": rank - 3}), weights, bias)
     if rank == 4:
         return builder.op("Unsqueeze", product, builder.constant([2, 3]))
     target = [*context.static_shape(value)[:2], int(context.params.outputChannels), 1, 1]
