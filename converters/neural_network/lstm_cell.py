@@ -87,7 +87,7 @@ class LstmCell:
             *state,
             projected,
             attributes={
-                "body": self._step(builder.unique_name("step"), projected, state),
+                "body": self._step(builder.subgraph("lstm_step"), projected, state),
                 "num_scan_inputs": 1,
                 "scan_input_directions": [int(backward)],
                 "scan_output_directions": [int(backward)],
@@ -96,21 +96,13 @@ class LstmCell:
         )
         return outputs, output, cell
 
-    def _step(self, name: str, projected: ir.Value, state: tuple[ir.Value, ir.Value]) -> ir.Graph:
+    def _step(self, builder: GraphBuilder, projected: ir.Value, state: tuple[ir.Value, ir.Value]) -> ir.Graph:
         """The body of the Scan: (y, c, W x + b) → (y', c', y')."""
-        builder = GraphBuilder(name)
-        # Names inside a body must differ from those outside.
-        with builder.scope(name):
-            return self._build_step(builder, name, projected, state)
-
-    def _build_step(
-        self, builder: GraphBuilder, name: str, projected: ir.Value, state: tuple[ir.Value, ir.Value]
-    ) -> ir.Graph:
-        output = builder.input(f"{name}/y", np.float32, shape_of(state[0]))
-        cell = builder.input(f"{name}/c", np.float32, shape_of(state[0]))
-        step = builder.input(f"{name}/x", np.float32, shape_of(projected)[1:])
+        output = builder.input("y", np.float32, shape_of(state[0]))
+        cell = builder.input("c", np.float32, shape_of(state[1]))
+        step = builder.input("x", np.float32, shape_of(projected)[1:])
         f, g, h = self.activations
-        recursion = builder.constant(np.ascontiguousarray(self.recursion.T), name=f"{name}/R")
+        recursion = builder.constant(np.ascontiguousarray(self.recursion.T))
         gates = builder.op("Add", step, builder.op("MatMul", output, recursion))
         sizes = builder.constant([self.features] * 4)
         into_i, into_o, into_r, into_z = builder.ops(
@@ -133,8 +125,7 @@ class LstmCell:
             into_o = _peep(builder, into_o, peepholes[1], new_cell)
         o = f.emit(builder, _clip(builder, into_o, INPUT_CLIP))
         new_output = builder.op("Mul", h.emit(builder, new_cell), o)
-        every_output = builder.op("Identity", new_output)
-        return builder.finish([new_output, new_cell, every_output]).graph
+        return builder.body([new_output, new_cell, new_output])
 
 
 def _peep(builder: GraphBuilder, gate: ir.Value, weights: ir.Value, cell: ir.Value) -> ir.Value:

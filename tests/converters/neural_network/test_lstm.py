@@ -9,7 +9,9 @@ import pytest
 from recurrent_reference import activation, lstm
 from running import assert_close, convert_layer, new_layer, run_layer, set_weight
 
+import mltoolkit as mlt
 from mltoolkit.errors import InvalidModelError
+from mltoolkit.formats.protobuf import new_model
 
 # A handful of float32 steps with values of order 1; ReLU and linear let errors grow with the values.
 TOLERANCE = 1e-5
@@ -352,3 +354,32 @@ def test_images_have_no_states(rng):
     state = np.zeros((1, FEATURES, 1, 1))
     with pytest.raises(InvalidModelError, match="a layer on images can have no states"):
         run_layer(layer, {"x": np.zeros((1, INPUTS, 2, 5)), "s0": state, "s1": state})
+
+
+def test_a_large_scan_runs_as_a_model(rng):
+    # The runtime hands large weights to onnxruntime outside the graph, those inside a Scan too.
+    features, x = 24, rng.normal(size=(5, INPUTS)).astype(np.float32)
+    layer, params = make_layer([random_weights(rng)], cellClipThreshold=0.3)
+    params.outputVectorSize = features
+    weights = {}
+    for gate, field in GATES.items():
+        weights["W" + gate] = rng.normal(size=(features, INPUTS)).astype(np.float32)
+        weights["R" + gate] = rng.normal(size=(features, features)).astype(np.float32) / features
+        weights["b" + gate], weights["p" + gate] = np.zeros(features), np.zeros(features)
+        set_weight(getattr(params.weightParams, field + "WeightMatrix"), weights["W" + gate])
+        set_weight(getattr(params.weightParams, field + "RecursionMatrix"), weights["R" + gate])
+    params.params.hasBiasVectors = False
+    spec = new_model()
+    spec.specificationVersion = 1
+    spec.neuralNetwork.layers.append(layer)
+    for feature, name, size in (
+        (spec.description.input, "x", INPUTS),
+        (spec.description.output, "y", features),
+    ):
+        array = feature.add(name=name).type.multiArrayType
+        array.shape.append(size)
+        array.dataType = 65568
+    zeros = [np.zeros((1, features))] * 2
+    expected = expected_outputs([weights], USUAL, x[:, None], zeros, limit=0.3)
+    found = mlt.load(spec).predict({"x": x[:, None]})["y"]
+    assert_close(found.reshape(-1), expected[1].reshape(-1), TOLERANCE)
