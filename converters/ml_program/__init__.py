@@ -26,5 +26,5 @@ What a converter has (``context.py``):
 
 Everything floating is float32, every integer int64, bool is bool (see ``context.py``). A graph is made for
 one combination of input shapes, and nodes of small constants are folded, so sizes are known unless they
-depend on data. Blocks of branches and loops: ``inner_block`` and ``convert_block`` in ``blocks.py``.
+depend on data. Blocks of branches and loops: ``inner_block`` and ``convert_inner`` in ``blocks.py``.
 """

@@ -30,6 +30,7 @@ from mltoolkit.formats.mil_values import read_value
 from mltoolkit.formats.ml_program import operation_name
 from mltoolkit.formats.weight_blob import WeightFolder
 from mltoolkit.graph.builder import Dimension, GraphBuilder, dtype_of, shape_of
+from mltoolkit.graph.model_graph import GraphLayer
 
 _REQUIRED: Any = object()
 
@@ -46,6 +47,7 @@ class MilContext:
         written_states: the states that the program writes.
         probabilities: what a ``classify`` operation was given, of shape (classes,).
         in_body: whether the operation stands in a branch or loop.
+        inner_layers: the operations of the current operation's blocks, by the block's number.
     """
 
     def __init__(self, builder: GraphBuilder, weights: WeightFolder) -> None:
@@ -57,6 +59,7 @@ class MilContext:
         self.written_states: set[str] = set()
         self.probabilities: ir.Value | None = None
         self.in_body = False
+        self.inner_layers: dict[int, list[GraphLayer]] = {}
         self._named: set[ir.Value] = set()
         self._initializers: dict[Constant, ir.Value] = {}
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from mltoolkit.converters.ml_program.bindings import Constant
-from mltoolkit.converters.ml_program.blocks import convert_block, inner_block
+from mltoolkit.converters.ml_program.blocks import convert_inner, inner_block
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.registry import converts
-from mltoolkit.errors import InvalidModelError, UnsupportedModelError
+from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import dtype_of, shape_of
 
 
@@ -30,10 +28,9 @@ def convert_cond(context: MilContext) -> None:
         raise InvalidModelError(f"a branch needs two blocks, not {len(blocks)}", where=context.where)
     predicate = context.op("Reshape", context.value("pred"), context.constant(np.empty(0, dtype=np.int64)))
     bodies, results = {}, []
-    for attribute, block in zip(("then_branch", "else_branch"), blocks, strict=True):
+    for index, attribute in enumerate(("then_branch", "else_branch")):
         with inner_block(context, attribute) as builder:
-            convert_block(context, block)
-            values = block_values(context, block)
+            values = convert_inner(context, index)
             results.append(values)
             bodies[attribute] = builder.body(values)
     if len(results[0]) != len(results[1]):
@@ -49,20 +46,19 @@ def convert_while_loop(context: MilContext) -> None:
 
     A size of a loop variable counts as known if it is the same before and after the body. This is found by
     trying: the body is converted for the sizes at the start; sizes that it changes are unknown in the next
-        attempt.
+    attempt.
     """
     blocks = context.operation.blocks
     if len(blocks) != 2:
         raise InvalidModelError(f"a loop needs two blocks, not {len(blocks)}", where=context.where)
-    condition, body = blocks
     start = context.values("loop_vars")
-    if len(condition.inputs) != len(start) or len(body.inputs) != len(start):
+    if any(len(block.inputs) != len(start) for block in blocks):
         raise InvalidModelError("the loop's blocks take other variables than the loop", where=context.where)
     with context.scopes.block():
-        goes_on = _condition(context, condition, start)
+        goes_on = _condition(context, start)
     variables = start
     while True:
-        graph, variables, changed = _loop_body(context, condition, body, variables)
+        graph, variables, changed = _loop_body(context, variables)
         if not changed:
             break
     inputs = [None, goes_on, *start]
@@ -70,58 +66,38 @@ def convert_while_loop(context: MilContext) -> None:
         context.output(value, index)
 
 
-def _condition(context: MilContext, block: Any, variables: Sequence[ir.Value]) -> ir.Value:
-    for argument, value in zip(block.inputs, variables, strict=True):
+def _condition(context: MilContext, variables: Sequence[ir.Value]) -> ir.Value:
+    for argument, value in zip(context.operation.blocks[0].inputs, variables, strict=True):
         context.scopes.bind(argument.name, value)
-    convert_block(context, block)
-    values = block_values(context, block)
+    values = convert_inner(context, 0)
     if len(values) != 1 or dtype_of(values[0]) != np.bool_:
         raise InvalidModelError("the loop's condition gives no single bool", where=context.where)
     return context.op("Reshape", values[0], context.constant(np.empty(0, dtype=np.int64)))
 
 
-def _loop_body(
-    context: MilContext, condition: Any, body: Any, like: Sequence[ir.Value]
-) -> tuple[ir.Graph, list[ir.Value], bool]:
+def _loop_body(context: MilContext, like: Sequence[ir.Value]) -> tuple[ir.Graph, list[ir.Value], bool]:
     """The loop's body for variables of the given types; the variables; whether a size was given up."""
+    inputs = context.operation.blocks[1].inputs
     with inner_block(context, "body") as builder:
         builder.input("iteration", np.int64, ())
         builder.input("condition", np.bool_, ())
         variables = [
             builder.input(argument.name, dtype_of(value), shape_of(value))
-            for argument, value in zip(body.inputs, like, strict=True)
+            for argument, value in zip(inputs, like, strict=True)
         ]
-        for argument, value in zip(body.inputs, variables, strict=True):
+        for argument, value in zip(inputs, variables, strict=True):
             context.scopes.bind(argument.name, value)
-        convert_block(context, body)
-        results = block_values(context, body)
+        results = convert_inner(context, 1)
         if len(results) != len(variables):
             raise InvalidModelError(
                 "the loop's body gives other variables than it takes", where=context.where
             )
         with context.scopes.block():
-            goes_on = _condition(context, condition, results)
+            goes_on = _condition(context, results)
         graph = builder.body([goes_on, *results])
     kept = [_common_type(context, *pair) for pair in zip(variables, results, strict=True)]
     changed = any(shape_of(before) != shape_of(after) for before, after in zip(variables, kept, strict=True))
     return graph, kept, changed
-
-
-def block_values(context: MilContext, block: Any) -> list[ir.Value]:
-    """The graph values of a block's outputs.
-
-    Raises:
-        UnsupportedModelError: one is no tensor.
-    """
-    values = []
-    for name in block.outputs:
-        bound = context.scopes.find(name, context.where)
-        if isinstance(bound, Constant):
-            bound = context.tensor(bound)
-        if not isinstance(bound, ir.Value):
-            raise UnsupportedModelError(f"a block gives {name!r}, which is no tensor", where=context.where)
-        values.append(bound)
-    return values
 
 
 def _common_type(context: MilContext, first: ir.Value, second: ir.Value) -> ir.Value:

@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.registry import converts
+from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.graph.builder import dtype_of
 
 
@@ -43,6 +44,25 @@ def convert_matmul(context: MilContext) -> None:
 
 @converts("einsum")
 def convert_einsum(context: MilContext) -> None:
-    """A product over named axes; axes of size 1 broadcast."""
-    equation = str(context.const("equation")).replace(" ", "")
-    context.output(context.op("Einsum", *context.values("values"), equation=equation))
+    """``nchw,nwhu->nchu`` or ``chw,whu->chu``, under any letters; axes of size 1 broadcast.
+
+    A matrix product once the axis h stands before the others: onnxruntime's Einsum does not broadcast.
+    """
+    x, y = context.values("values")
+    rank = context.rank(x)
+    if _numbered(context.const("equation")) not in ("012,213->013", "0123,0324->0124") or rank not in (3, 4):
+        raise UnsupportedModelError(
+            f"the equation {context.const('equation')!r} is none that MIL knows", where=context.where
+        )
+    order = [*range(rank - 3), rank - 2, rank - 3, rank - 1]
+    product = context.op(
+        "MatMul", context.op("Transpose", x, perm=order), context.op("Transpose", y, perm=order)
+    )
+    context.output(context.op("Transpose", product, perm=order))
+
+
+def _numbered(equation: str) -> str:
+    """The equation with letters replaced by the order in which they appear."""
+    letters = dict.fromkeys(letter for letter in equation if letter.isalpha())
+    numbers = {letter: str(index) for index, letter in enumerate(letters)}
+    return "".join(numbers.get(character, character) for character in equation if not character.isspace())

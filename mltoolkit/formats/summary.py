@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mltoolkit.formats.features import Feature, read_interface
+from mltoolkit.formats.ml_program import program_of
 from mltoolkit.formats.networks import iter_network_layers, network_of, pipeline_of, stage_names
+from mltoolkit.formats.program_summary import ProgramLayer, program_layers
 from mltoolkit.formats.weight_fields import WeightField, layer_weights
 from mltoolkit.formats.weights import Encoding, bits_per_weight, encoding_of, stored_bytes
 
@@ -152,6 +154,8 @@ def summarize(spec: Any) -> ModelSummary:
     network, pipeline = network_of(spec), pipeline_of(spec)
     messages = tuple(iter_network_layers(network)) if network is not None else ()
     layers = tuple(_summarize_layer(message) for message in messages)
+    if program_of(spec) is not None:
+        layers = tuple(_summarize_operation(layer) for layer in program_layers(spec))
     custom = tuple(
         _summarize_custom(message) for message in messages if message.WhichOneof("layer") == "custom"
     )
@@ -182,6 +186,11 @@ def _summarize_layer(layer: Any) -> LayerSummary:
         outputs=tuple(layer.output),
         weights=_merge({_storage(weight): _count(weight)} for weight in layer_weights((), layer)),
     )
+
+
+def _summarize_operation(layer: ProgramLayer) -> LayerSummary:
+    weights = _merge({weight.storage: WeightTotal(1, weight.count, weight.bytes)} for weight in layer.weights)
+    return LayerSummary(layer.name, layer.type, layer.inputs, layer.outputs, weights)
 
 
 def _storage(weight: WeightField) -> str:
