@@ -18,8 +18,10 @@ def project() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real models and pictures beside the checkout; the test is skipped where it is absent."""
+    """The folder of real models and pictures beside the checkout; the test is skipped where it is absent (and fails in CI)."""
     folder = Path(os.environ.get("MLTOOLKIT_SHARED", PROJECT.parent / "shared")) / "data"
     if not folder.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have the shared test data, which is not in {folder}")
         pytest.skip(f"needs the shared test data in {folder} (set MLTOOLKIT_SHARED to its parent)")
     return folder
