@@ -62,6 +62,11 @@ class CustomLayerSet:
         else:
             self._given = {_checked_name(layer_class): layer_class for layer_class in given}
 
+    def known(self, class_names: Iterable[str]) -> dict[str, LayerClass]:
+        """The classes for those of the names that have one; to be sent to another process, say."""
+        classes = {name: self._given.get(name) or _registered.get(name) for name in class_names}
+        return {name: layer_class for name, layer_class in classes.items() if layer_class is not None}
+
     def find(self, class_name: str, where: str) -> LayerClass:
         """The class for a class name.
 

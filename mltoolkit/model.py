@@ -14,7 +14,7 @@ from mltoolkit.errors import ArgumentError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.features import Feature, ImageFeature, Interface, read_interface
 from mltoolkit.formats.ml_program import function_name, function_names
 from mltoolkit.formats.model_file import to_spec, weights_folder, write_spec
-from mltoolkit.formats.networks import pipeline_stages
+from mltoolkit.formats.networks import custom_class_names, pipeline_stages
 from mltoolkit.formats.protobuf import new_model
 from mltoolkit.formats.summary import ModelSummary, summarize
 from mltoolkit.formats.validation import validate_spec
@@ -370,10 +370,11 @@ class Model:
         return f"<mltoolkit.Model {self.name or self.kind}: {inputs} → {outputs}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # Registered layers go along: another process may not have registered them.
         return _unpickle, (
             self._spec.SerializeToString(),
             self.name,
-            self._given_layers,
+            self._custom_layers.known(custom_class_names(self._spec)),
             self.quantization_report,
             self._weights.folder,
             self._function,

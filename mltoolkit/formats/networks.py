@@ -62,13 +62,18 @@ def network_of(spec: Any) -> Any | None:
     return getattr(spec, kind) if kind in NETWORK_KINDS else None
 
 
+def nested_networks(layer: Any) -> list[Any]:
+    """The network messages inside a layer: two in a branch or loop, else none."""
+    kind = layer.WhichOneof("layer")
+    return [getattr(getattr(layer, kind), field) for field in NESTED_NETWORKS.get(kind, ())]
+
+
 def iter_network_layers(network: Any) -> Iterator[Any]:
     """The layers of a network message; those inside a branch or loop follow it."""
     for layer in network.layers:
         yield layer
-        kind = layer.WhichOneof("layer")
-        for field in NESTED_NETWORKS.get(kind, ()):
-            yield from iter_network_layers(getattr(getattr(layer, kind), field))
+        for nested in nested_networks(layer):
+            yield from iter_network_layers(nested)
 
 
 def iter_layers(spec: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -78,3 +83,8 @@ def iter_layers(spec: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
         if network is not None:
             for layer in iter_network_layers(network):
                 yield path, layer
+
+
+def custom_class_names(spec: Any) -> set[str]:
+    """The class names of a model's custom layers, those in pipelines, branches and loops included."""
+    return {layer.custom.className for _, layer in iter_layers(spec) if layer.WhichOneof("layer") == "custom"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ class PipelinePredictor:
         self._custom_layers = custom_layers
         self._weights = weights
         self._stages: dict[str, Predictor] = {}
+        self._lock = threading.Lock()
 
     def stage(self, name: str) -> Predictor:
         """The predictor of one model of the pipeline.
@@ -40,15 +42,16 @@ class PipelinePredictor:
         Raises:
             UnsupportedModelError: a model of that kind cannot be run; the message names the stage.
         """
-        if name not in self._stages:
-            spec = self._specs[name]
-            try:
-                self._stages[name] = make_predictor(
-                    spec, read_interface(spec), self._custom_layers, self._weights
-                )
-            except MLToolkitError as error:
-                raise _at_stage(error, name) from error
-        return self._stages[name]
+        with self._lock:
+            if name not in self._stages:
+                spec = self._specs[name]
+                try:
+                    self._stages[name] = make_predictor(
+                        spec, read_interface(spec), self._custom_layers, self._weights
+                    )
+                except MLToolkitError as error:
+                    raise _at_stage(error, name) from error
+            return self._stages[name]
 
     def run(self, data: Mapping[str, Any], *, threads: int = 0, taps: Sequence[str] = ()) -> Prediction:
         """Run the models one after the other; taps cannot be taken across a pipeline."""
