@@ -35,11 +35,12 @@ def inner_product(context: LayerContext, layer: Any) -> None:
         raise InvalidModelError(f"the layer takes blobs of rank 1 to 5, not {rank}", where=context.where)
     _check_features(context, shape[-3:] if rank >= 4 else shape[-1:], int(params.inputChannels))
     matrix = (int(params.outputChannels), int(params.inputChannels))
-    bias = context.weight("bias", matrix[:1]) if params.hasBias else None
     if not params.int8DynamicQuantize:
-        context.output(_product(context, value, context.weight("weights", matrix), bias))
+        weights = context.weight("weights", matrix)
+        context.output(_product(context, value, weights, _bias(context)))
         return
     codes, scale = read_int8(context, matrix)
+    bias = _bias(context)
     result = with_int8_input(context, value, scale, lambda blob: _product(context, blob, codes, None))
     if bias is not None:
         terms = context.weight_constant(bias.reshape(-1, 1, 1) if rank >= 4 else bias, "bias")
@@ -54,6 +55,11 @@ def _check_features(context: LayerContext, sizes: tuple[Dimension, ...], expecte
             f"the layer expects {expected} input channels but gets {' × '.join(map(str, known))}",
             where=context.where,
         )
+
+
+def _bias(context: LayerContext) -> NDArray[np.float32] | None:
+    params = context.params
+    return context.weight("bias", (int(params.outputChannels),)) if params.hasBias else None
 
 
 def _product(

@@ -1,22 +1,22 @@
 """Random numbers inside a graph.
 
-A layer with a seed of 0 or more gives the same numbers in every prediction, session and process: number i is
-a hash of the seed and i (SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
-OOPSLA 2014), made of integer operations. onnxruntime's own generators would go on where the last prediction
-stopped. A layer with a negative seed takes those, unseeded. Core ML's numbers for a seed are not published;
-only their distribution is met.
+Number i is a hash of a start and i (SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number
+generators", OOPSLA 2014), made of integer operations. A seed of 0 or more fixes the start, so that such a
+layer gives the same numbers in every prediction, session and process; onnxruntime's own generators would go
+on where the last prediction stopped. With a negative seed the start is drawn anew each time. Core ML's
+numbers for a seed are not published; only their distribution is met.
 """
 
 from __future__ import annotations
 
 import math
+import secrets
 
 import numpy as np
 import onnx_ir as ir
 
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.sizes import check_elements
-from mltoolkit.converters.neural_network.wanted_shape import fill
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -27,15 +27,13 @@ _INTERMEDIATES = 4
 
 
 def uniform(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
-    """float32 numbers from [0, 1), multiples of 2⁻²⁴ with a seed.
+    """float32 numbers from [0, 1), multiples of 2⁻²⁴.
 
     Args:
         context: the layer's context.
         shape: the wanted shape, an int64 vector.
         seed: the layer's seed.
     """
-    if seed < 0:
-        return _unseeded(context, "RandomUniformLike", shape)
     builder = context.builder
     top = _shift(context, _hashes(context, shape, seed), 40)
     numbers = builder.op("Mul", _float(context, top), builder.constant(2.0**-24))
@@ -44,8 +42,6 @@ def uniform(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
 
 def normal(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
     """float32 numbers of the standard normal distribution (Box and Muller, 1958); see :func:`uniform`."""
-    if seed < 0:
-        return _unseeded(context, "RandomNormalLike", shape)
     builder = context.builder
     hashes = _hashes(context, shape, seed)
     # The upper 32 bits give the radius, from (0, 1]; the lower 24 the angle.
@@ -55,10 +51,6 @@ def normal(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
     low = builder.op("BitwiseAnd", hashes, builder.constant(np.array((1 << 24) - 1, dtype=np.uint64)))
     angle = builder.op("Mul", _float(context, low), builder.constant(2 * math.pi * 2.0**-24))
     return builder.op("Reshape", builder.op("Mul", radius, builder.op("Cos", angle)), shape)
-
-
-def _unseeded(context: LayerContext, operation: str, shape: ir.Value) -> ir.Value:
-    return context.builder.op(operation, fill(context, shape, 0.0))
 
 
 def _hashes(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
@@ -75,7 +67,7 @@ def _hashes(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
         count = builder.op("ReduceProd", shape, attributes={"keepdims": 0})
         positions = builder.op("Range", builder.constant(0), count, builder.constant(1))
     stream = builder.op("Mul", positions, _signed(context, _GOLDEN))
-    state = builder.op("Add", stream, _signed(context, _mixed(seed) + _GOLDEN))
+    state = builder.op("Add", stream, _start(context, seed))
     for shift, factor in _FACTORS:
         mixed = _fold(context, builder.op("Cast", state, attributes={"to": ir.DataType.UINT64}), shift)
         # Products wrap around in int64 as in uint64, which fewer releases of onnxruntime multiply.
@@ -83,6 +75,23 @@ def _hashes(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
             "Mul", builder.op("Cast", mixed, attributes={"to": ir.DataType.INT64}), _signed(context, factor)
         )
     return _fold(context, builder.op("Cast", state, attributes={"to": ir.DataType.UINT64}), _LAST_SHIFT)
+
+
+def _start(context: LayerContext, seed: int) -> ir.Value:
+    """Where the counting starts, an int64."""
+    if seed >= 0:
+        return _signed(context, _mixed(seed) + _GOLDEN)
+    # onnxruntime's generator goes on from run to run, but starts alike in every session of a process, and
+    # nearly alike in every layer; hence a part that is drawn now.
+    builder = context.builder
+    drawn = builder.op("RandomUniform", attributes={"shape": [2], "low": 0.0, "high": 2.0**24})
+    parts = builder.op(
+        "Mul",
+        builder.op("Cast", drawn, attributes={"to": ir.DataType.INT64}),
+        builder.constant(np.array([factor for _, factor in _FACTORS], dtype=np.uint64).view(np.int64)),
+    )
+    moving = builder.op("ReduceSum", parts, attributes={"keepdims": 0})
+    return builder.op("Add", moving, _signed(context, secrets.randbits(64)))
 
 
 def _mixed(seed: int) -> int:

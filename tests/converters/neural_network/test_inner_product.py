@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from running import assert_close, convert_layer, new_layer, run_layer, set_weight
 
-from mltoolkit.errors import InvalidModelError, UnsupportedModelError
+from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats.weights import LinearCodes, TableCodes, write_codes
 
 # Outputs of unit variance: float32 sums of 24 products, against float64.
@@ -89,10 +89,3 @@ def test_rank_6_is_refused() -> None:
     layer, _, _, _ = inner_product_layer(np.random.default_rng(4))
     with pytest.raises(InvalidModelError, match="rank 1 to 5, not 6"):
         convert_layer(layer, {"x": (1, 1, 1, 24, 1, 1)}, rank5=False)
-
-
-def test_dynamic_quantization_is_refused() -> None:
-    layer, params, _, _ = inner_product_layer(np.random.default_rng(5))
-    params.int8DynamicQuantize = True
-    with pytest.raises(UnsupportedModelError, match="int8DynamicQuantize"):
-        convert_layer(layer, {"x": (1, 24, 1, 1)})
