@@ -6,6 +6,7 @@ import numpy as np
 
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.registry import converts
+from mltoolkit.converters.ml_program.sizes import reshaped, sizes_of
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats.mil_types import TensorType
 
@@ -13,15 +14,7 @@ from mltoolkit.formats.mil_types import TensorType
 @converts("reshape")
 def convert_reshape(context: MilContext) -> None:
     """The same elements in another shape; −1 stands for what remains, 0 for the size of x on that axis."""
-    x = context.value("x")
-    rank, target = context.rank(x), context.value("shape")
-    if context.is_const("shape"):
-        sizes = context.ints("shape")
-        # 0 means "as in x" only where the ranks agree; else it is an empty axis.
-        empty = 0 in sizes and len(sizes) != rank
-        context.output(context.op("Reshape", x, context.constant(sizes), allowzero=int(empty)))
-        return
-    context.output(context.op("Reshape", x, target))
+    context.output(context.op("Reshape", context.value("x"), context.value("shape")))
 
 
 @converts("transpose")
@@ -71,6 +64,24 @@ def convert_shape(context: MilContext) -> None:
         context.output(np.array(sizes, dtype=np.int64))
         return
     context.output(context.op("Shape", x))
+
+
+@converts("reshape_like")
+def convert_reshape_like(context: MilContext) -> None:
+    """The same elements, shaped as parts of other tensors' shapes, one behind the other."""
+    references = context.values("ref_tensors")
+    begins, ends, masks = (context.each_const(name) for name in ("begins", "ends", "end_masks"))
+    if not len(references) == len(begins) == len(ends) == len(masks):
+        raise InvalidModelError(
+            f"there are {len(references)} tensors but {len(begins)} begins, {len(ends)} ends and "
+            f"{len(masks)} end masks",
+            where=context.where,
+        )
+    parts = [
+        sizes_of(context, reference, int(begin), None if mask else int(end))
+        for reference, begin, end, mask in zip(references, begins, ends, masks, strict=True)
+    ]
+    context.output(reshaped(context, context.value("x"), *parts))
 
 
 @converts("identity")
