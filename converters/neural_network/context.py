@@ -9,20 +9,30 @@ format count from the end (W −1, H −2, C −3), so most converters serve bot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mltoolkit.converters.neural_network.blob_uses import BlobUses
 from mltoolkit.converters.neural_network.sizes import check_elements
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.weights import read_weight
 from mltoolkit.graph.builder import Dimension, GraphBuilder, shape_of
-from mltoolkit.graph.model_graph import CustomNode
+from mltoolkit.graph.model_graph import CustomNode, GraphLayer
 
 CHANNEL, HEIGHT, WIDTH = -3, -2, -1
+# Core ML's arrays have up to 5 axes; a stated rank beyond this comes from a damaged file.
+_MAX_RANK = 16
+
+
+class Exits(NamedTuple):
+    """Two bool scalars: whether this iteration of a loop was left, and whether the loop was."""
+
+    iteration: ir.Value
+    loop: ir.Value
 
 
 class LayerContext:
@@ -36,6 +46,10 @@ class LayerContext:
         values: the graph value that currently holds each blob, by blob name (names are not single-assignment).
         custom_layer_classes: where custom layers find their Python class.
         custom_nodes: the custom layers converted so far, by node name.
+        uses: which layers read which blobs; None where that is not known.
+        exits: whether the iteration of the loop that is being converted was left; None outside loops.
+        in_body: whether ``builder`` makes the body of a branch or loop.
+        nested: the layers inside the current layer, as far as they were converted.
     """
 
     def __init__(
@@ -45,6 +59,7 @@ class LayerContext:
         rank5: bool,
         batch: int = 1,
         custom_layers: CustomLayerSet | None = None,
+        uses: BlobUses | None = None,
     ) -> None:
         self.builder = builder
         self.rank5 = rank5
@@ -53,6 +68,10 @@ class LayerContext:
         self.values: dict[str, ir.Value] = {}
         self.custom_layer_classes = custom_layers or CustomLayerSet()
         self.custom_nodes: dict[str, CustomNode] = {}
+        self.uses = uses
+        self.exits: Exits | None = None
+        self.in_body = False
+        self.nested: list[GraphLayer] = []
 
     @property
     def where(self) -> str:
@@ -72,7 +91,8 @@ class LayerContext:
         """
         if index >= len(self.layer.input):
             raise InvalidModelError(
-                f"the layer needs at least {index + 1} inputs but has {len(self.layer.input)}", where=self.where
+                f"the layer needs at least {index + 1} inputs but has {len(self.layer.input)}",
+                where=self.where,
             )
         name = self.layer.input[index]
         if name not in self.values:
@@ -95,10 +115,21 @@ class LayerContext:
         """
         if index >= len(self.layer.output):
             raise InvalidModelError(
-                f"the layer needs at least {index + 1} outputs but has {len(self.layer.output)}", where=self.where
+                f"the layer needs at least {index + 1} outputs but has {len(self.layer.output)}",
+                where=self.where,
             )
-        check_elements(self, shape_of(value))
+        if value.shape is None:
+            value.shape = self._stated_rank(index)
+        if value.shape is not None:
+            check_elements(self, shape_of(value))
         self.values[self.layer.output[index]] = value
+
+    def _stated_rank(self, index: int) -> ir.Shape | None:
+        """Unknown sizes, as many as the file states for an output blob, for want of a better source."""
+        if index >= len(self.layer.outputTensor):
+            return None
+        rank = min(self.layer.outputTensor[index].rank, _MAX_RANK)
+        return ir.Shape([None] * rank) if rank else None
 
     def output_value(self, name: str) -> ir.Value:
         """The value of an output blob that the layer's converter must have made."""
@@ -145,7 +176,8 @@ class LayerContext:
         size = shape_of(value)[self.axis(value, axis)]
         if not isinstance(size, int):
             raise UnsupportedModelError(
-                f"the layer needs to know the size of axis {axis} of its input before the model runs", where=self.where
+                f"the layer needs to know the size of axis {axis} of its input before the model runs",
+                where=self.where,
             )
         return size
 
@@ -165,4 +197,6 @@ class LayerContext:
         """
         size = shape_of(value)[self.axis(value, CHANNEL)]
         if isinstance(size, int) and size != expected:
-            raise InvalidModelError(f"the layer expects {expected} input channels but gets {size}", where=self.where)
+            raise InvalidModelError(
+                f"the layer expects {expected} input channels but gets {size}", where=self.where
+            )

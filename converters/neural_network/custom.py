@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.registry import converts
 from mltoolkit.custom_layers.protocol import CustomLayer, ParameterValue, Shape
-from mltoolkit.errors import CustomLayerError
+from mltoolkit.errors import CustomLayerError, UnsupportedModelError
 from mltoolkit.formats.float_field import read_floats
 from mltoolkit.formats.weights import Encoding, encoding_of
 from mltoolkit.graph.model_graph import CustomNode
@@ -23,6 +23,11 @@ from mltoolkit.graph.model_graph import CustomNode
 def convert_custom(context: LayerContext, layer: Any) -> None:
     """Emit a custom node around the Python object of the layer's class."""
     params = layer.custom
+    if context.in_body:
+        raise UnsupportedModelError(
+            "a custom layer inside a branch or loop cannot be run: onnxruntime does not call back from there",
+            where=context.where,
+        )
     layer_class = context.custom_layer_classes.find(params.className, context.where)
     try:
         implementation = layer_class(_parameters(params), [_weight(weight) for weight in params.weights])

@@ -13,7 +13,7 @@ from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.preprocessing import preprocess
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.features import ArrayFeature, ImageFeature, Interface, ScalarFeature
-from mltoolkit.graph.builder import shape_of
+from mltoolkit.graph.builder import known_shape, shape_of
 
 # Larger tensors than this many elements at a network's boundary are taken for a damaged description.
 _MAX_ELEMENTS = 1 << 31
@@ -187,9 +187,9 @@ def _probabilities(context: LayerContext, network: Any, interface: Interface, na
             )
         blob = named[-1].output[0]
     value = context.values[blob]
-    shape = shape_of(value)
+    shape = known_shape(value)
     classes = len(interface.class_labels)
-    if all(isinstance(size, int) for size in shape):
+    if shape is not None and all(isinstance(size, int) for size in shape):
         count = math.prod(size for size in shape if isinstance(size, int))
         if count != classes:
             raise InvalidModelError(
@@ -231,22 +231,25 @@ def _tail(context: LayerContext, value: ir.Value) -> tuple[int, int]:
 
 def _array_output(context: LayerContext, feature: ArrayFeature, value: ir.Value, check: bool) -> ir.Value:
     builder = context.builder
-    shape = shape_of(value)
-    described = feature.shape
-    if described and check and 0 not in described:
-        found = _with_sequence_and_batch(context, shape) if context.rank5 else shape
-        if all(isinstance(size, int) for size in found) and _without_ones(found) != _without_ones(described):
-            raise _contradiction(feature.name, described, found)
-        target: tuple[Any, ...] = described
-    elif context.rank5:
-        target = _rank5_shape(context, shape, len(described))
-    else:
-        target = shape
-    if target != shape:
+    shape = known_shape(value)
+    target: tuple[Any, ...] | None = shape
+    if feature.shape and check and 0 not in feature.shape:
+        target = feature.shape
+        if shape is not None:
+            _check_described(context, feature, shape)
+    elif context.rank5 and shape is not None:
+        target = _rank5_shape(context, shape, len(feature.shape))
+    if target is not None and target != shape:
         value = builder.op("Reshape", value, builder.constant([int(size) for size in target]))
     if feature.dtype.startswith("int"):
         value = builder.op("Cast", value, attributes={"to": ir.DataType.INT32})
     return value
+
+
+def _check_described(context: LayerContext, feature: ArrayFeature, shape: tuple[Any, ...]) -> None:
+    found = _with_sequence_and_batch(context, shape) if context.rank5 else shape
+    if all(isinstance(size, int) for size in found) and _without_ones(found) != _without_ones(feature.shape):
+        raise _contradiction(feature.name, feature.shape, found)
 
 
 def _with_sequence_and_batch(context: LayerContext, shape: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from mltoolkit.errors import MLToolkitError
 from mltoolkit.formats.features import ArrayFeature
+from mltoolkit.graph.builder import Dimension
 from mltoolkit.model import Model
 
 # A size that the file leaves open is shown for an input of this many elements along it.
@@ -35,4 +36,8 @@ def layer_shapes(model: Model, path: tuple[str, ...] = ()) -> tuple[dict[tuple[s
         graph = model.graph(open_shapes)
     except MLToolkitError as error:
         return {}, str(error)
-    return {path: [[list(blob.shape) for blob in layer.outputs] for layer in graph.layers]}, ""
+    return {path: [[_sizes(blob.shape) for blob in layer.outputs] for layer in graph.layers]}, ""
+
+
+def _sizes(shape: tuple[Dimension, ...] | None) -> list[Any]:
+    return ["any"] if shape is None else list(shape)

@@ -18,6 +18,7 @@ from onnx import shape_inference
 
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.attributes import to_attributes
+from mltoolkit.graph.captured import inner_nodes
 from mltoolkit.graph.folding import fold
 from mltoolkit.graph.opset import OPSET as OPSET
 
@@ -79,6 +80,13 @@ class GraphBuilder:
             finals.append(value)
         return ir.Graph(self._inputs, finals, nodes=self._nodes, name=self._name)
 
+    def discard(self) -> None:
+        """Give up a builder made by :meth:`subgraph`: its nodes no longer count as users of any value."""
+        for node in self._nodes:
+            for user in (node, *inner_nodes(node)):
+                for index in range(len(user.inputs)):
+                    user.replace_input_with(index, None)
+
     def control_flow(
         self,
         op_type: str,
@@ -127,12 +135,15 @@ class GraphBuilder:
         """Keep names free for values that will be given them at the end."""
         self._names.update(names)
 
-    def input(self, name: str, dtype: Any, shape: Sequence[Dimension]) -> ir.Value:
-        """Declare a graph input; ``dtype`` is a NumPy type, symbolic dimensions are names or None."""
+    def input(self, name: str, dtype: Any, shape: Sequence[Dimension] | None) -> ir.Value:
+        """Declare a graph input; ``dtype`` is a NumPy type, symbolic dimensions are names or None.
+
+        The shape of a body's input may be None as a whole, which leaves even the rank open.
+        """
         value = ir.Value(
             name=self.unique_name(name),
             type=ir.TensorType(ir.DataType.from_numpy(np.dtype(dtype))),
-            shape=ir.Shape(list(shape)),
+            shape=ir.Shape(list(shape)) if shape is not None else None,
         )
         self._inputs.append(value)
         return value
@@ -306,6 +317,11 @@ def shape_of(value: ir.Value) -> tuple[Dimension, ...]:
     if value.shape is None:
         raise InvalidModelError(f"the rank of {value.name!r} cannot be inferred")
     return tuple(size if isinstance(size, int) else size.value for size in value.shape)
+
+
+def known_shape(value: ir.Value) -> tuple[Dimension, ...] | None:
+    """A value's shape as :func:`shape_of` gives it; None where not even the rank is known."""
+    return shape_of(value) if value.shape is not None else None
 
 
 def dtype_of(value: ir.Value) -> np.dtype[Any]:

@@ -12,17 +12,22 @@ from numpy.typing import NDArray
 
 from mltoolkit.graph.opset import OPSET
 
-# What gives another result each time; and Identity, which is there to make a value of its own.
+# What gives another result each time; Identity, which is there to make a value of its own; and what the reference
+# computes without the attributes (activations, directions) or the outer values that it needs.
 _NEVER = frozenset(
     (
         "Bernoulli",
         "Dropout",
+        "GRU",
         "Identity",
+        "LSTM",
         "Multinomial",
+        "RNN",
         "RandomNormal",
         "RandomNormalLike",
         "RandomUniform",
         "RandomUniformLike",
+        "Scan",
     )
 )
 # A folded result is a constant of the file; larger ones are left to run.
@@ -68,3 +73,8 @@ def fold(
     if any(array.dtype == object or array.size > _MAX_ELEMENTS for array in arrays):
         return None
     return arrays
+
+
+def known_truth(value: ir.Value) -> bool | None:
+    """What a bool scalar is, if that is known while the graph is built."""
+    return None if value.const_value is None else bool(value.const_value.numpy().reshape(()))

@@ -13,11 +13,14 @@ from mltoolkit.graph.builder import Dimension
 
 @dataclass(frozen=True)
 class GraphBlob:
-    """An output of a layer: its name in the source model, the graph value that holds it, and that value's shape."""
+    """An output of a layer: its name in the source model, the graph value that holds it, and that value's shape.
+
+    The shape is None where not even the rank is known before the model runs.
+    """
 
     name: str
     value: str
-    shape: tuple[Dimension, ...]
+    shape: tuple[Dimension, ...] | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class ModelGraph:
         interface: the described inputs and outputs.
         probabilities: name of the graph output that holds a classifier's probabilities, else "".
         custom_layers: the custom layers, by the name of their node.
-        layers: the source model's layers in order, with the values that hold their outputs.
+        layers: the source model's layers in order, with the values that hold their outputs; those inside a branch or
+            loop of a neural network follow it, without outputs if they can never run.
         states: what the model keeps between predictions; further inputs and outputs of the graph.
     """
 
