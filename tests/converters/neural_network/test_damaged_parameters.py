@@ -204,7 +204,7 @@ def test_only_our_own_errors(kind, monkeypatch):
     monkeypatch.setattr(sizes, "MAX_ELEMENTS", 1 << 18)
     layer, _, shapes = template(kind)
     assert run_layer(layer, {name: np.ones(shape) for name, shape in shapes.items()}, batch=2)
-    outcomes = {"ran": 0, "refused": 0}
+    refused = 0
     for seed in range(ROUNDS):
         rng = np.random.default_rng(seed)
         layer, params, shapes = template(kind)
@@ -214,10 +214,9 @@ def test_only_our_own_errors(kind, monkeypatch):
         inputs = {name: np.ones(shape) for name, shape in shapes.items()}
         try:
             run_layer(layer, inputs, batch=2)
-            outcomes["ran"] += 1
         except MLToolkitError as error:
             assert layer.name in str(error), error
-            outcomes["refused"] += 1
+            refused += 1
         except Exception as error:
             pytest.fail(f"seed {seed}: {type(error).__name__}: {error}\n{layer}")
-    assert all(outcomes.values()), outcomes
+    assert refused, "no damage was found"
