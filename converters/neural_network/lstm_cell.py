@@ -14,6 +14,7 @@ keeps the cell within ±cellClipThreshold; ONNX has no such thing.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,7 @@ class LstmCell:
         activations: f, g, h.
         coupled: the forget gate is 1 minus the input gate.
         limit: cellClipThreshold.
+        input_clip: clip() keeps what enters a gate within ±input_clip; infinity for cells without it.
     """
 
     weights: NDArray[np.float32]
@@ -50,6 +52,7 @@ class LstmCell:
     activations: tuple[RecurrentActivation, ...]
     coupled: bool
     limit: float
+    input_clip: float = INPUT_CLIP
 
     @property
     def features(self) -> int:
@@ -113,17 +116,17 @@ class LstmCell:
             peepholes = [builder.constant(part) for part in np.split(self.peepholes, 3)]
             into_i = _peep(builder, into_i, peepholes[0], cell)
             into_r = _peep(builder, into_r, peepholes[2], cell)
-        i = f.emit(builder, _clip(builder, into_i, INPUT_CLIP))
-        z = g.emit(builder, _clip(builder, into_z, INPUT_CLIP))
+        i = f.emit(builder, _clip(builder, into_i, self.input_clip))
+        z = g.emit(builder, _clip(builder, into_z, self.input_clip))
         if self.coupled:
             r = builder.op("Sub", builder.constant(np.ones((), dtype=np.float32)), i)
         else:
-            r = f.emit(builder, _clip(builder, into_r, INPUT_CLIP))
+            r = f.emit(builder, _clip(builder, into_r, self.input_clip))
         new_cell = builder.op("Add", builder.op("Mul", cell, r), builder.op("Mul", i, z))
         new_cell = _clip(builder, new_cell, self.limit)
         if peepholes is not None:
             into_o = _peep(builder, into_o, peepholes[1], new_cell)
-        o = f.emit(builder, _clip(builder, into_o, INPUT_CLIP))
+        o = f.emit(builder, _clip(builder, into_o, self.input_clip))
         new_output = builder.op("Mul", h.emit(builder, new_cell), o)
         return builder.body([new_output, new_cell, new_output])
 
@@ -133,5 +136,7 @@ def _peep(builder: GraphBuilder, gate: ir.Value, weights: ir.Value, cell: ir.Val
 
 
 def _clip(builder: GraphBuilder, value: ir.Value, limit: float) -> ir.Value:
+    if math.isinf(limit):
+        return value
     low, high = (builder.constant(np.asarray(bound, dtype=np.float32)) for bound in (-limit, limit))
     return builder.op("Clip", value, low, high)

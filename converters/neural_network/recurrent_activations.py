@@ -131,11 +131,13 @@ def activation_attributes(activations: Sequence[RecurrentActivation]) -> dict[st
     Args:
         activations: those of all directions, one direction after the other.
     """
+    return {**operator_attributes(activations), "clip": INPUT_CLIP}
+
+
+def operator_attributes(activations: Sequence[RecurrentActivation]) -> dict[str, Any]:
+    """The attributes as :func:`activation_attributes` gives them, without clipping."""
     parametrised = [activation for activation in activations if activation.operator in _DEFAULTS]
-    attributes: dict[str, Any] = {
-        "activations": [activation.operator for activation in activations],
-        "clip": INPUT_CLIP,
-    }
+    attributes: dict[str, Any] = {"activations": [activation.operator for activation in activations]}
     if parametrised:
         attributes["activation_alpha"] = [activation.alpha for activation in parametrised]
         attributes["activation_beta"] = [activation.beta for activation in parametrised]
