@@ -13,10 +13,11 @@ import onnx_ir as ir
 
 from mltoolkit.converters.neural_network.activation import affine
 from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.generated import check_generated
 from mltoolkit.converters.neural_network.operands import blob, shape_like
 from mltoolkit.converters.neural_network.random_numbers import uniform
 from mltoolkit.converters.neural_network.registry import converts
-from mltoolkit.converters.neural_network.sizes import check_elements, stated_size
+from mltoolkit.converters.neural_network.sizes import stated_size
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import shape_of
 
@@ -32,7 +33,7 @@ def categorical(context: LayerContext, layer: Any) -> None:
     value = context.input()
     last = context.axis(value, -1)
     shape = shape_of(value)
-    check_elements(context, (*shape, samples))
+    check_generated(context.where, (*shape, samples))
     sums = builder.op("CumSum", _probabilities(context, value, last), builder.constant(last))
     # A number in [0, 1) belongs to the class whose sum is the first above it. The last sum, 1 but for
     # rounding, is not asked.

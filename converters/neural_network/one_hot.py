@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.generated import check_generated
 from mltoolkit.converters.neural_network.operands import exact_inputs, scalar, whole_numbers
 from mltoolkit.converters.neural_network.registry import converts
-from mltoolkit.converters.neural_network.sizes import check_elements, stated_size
+from mltoolkit.converters.neural_network.sizes import stated_size
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import shape_of
 
@@ -36,7 +37,7 @@ def one_hot(context: LayerContext, layer: Any) -> None:
         positions = builder.op("Range", builder.constant(0), length, builder.constant(1))
     else:
         size = stated_size(context, "oneHotVectorSize", params.oneHotVectorSize)
-        check_elements(context, (*shape, size))
+        check_generated(context.where, (*shape, size))
         positions = builder.constant(np.arange(size, dtype=np.int64))
     # Behind the new axis lie the input's axes from there on, along which the positions repeat.
     if axis < rank - 1:

@@ -15,22 +15,20 @@ import secrets
 import numpy as np
 import onnx_ir as ir
 
-from mltoolkit.converters.neural_network.context import LayerContext
-from mltoolkit.converters.neural_network.sizes import check_elements
+from mltoolkit.converters.neural_network.generated import check_generated
+from mltoolkit.converters.neural_network.sizes import EmittingContext
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 _FACTORS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 _LAST_SHIFT = 31
-# Most 4-byte elements of intermediate results for each number, kept at a time.
-_INTERMEDIATES = 4
 
 
-def uniform(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
+def uniform(context: EmittingContext, shape: ir.Value, seed: int) -> ir.Value:
     """float32 numbers from [0, 1), multiples of 2⁻²⁴.
 
     Args:
-        context: the layer's context.
+        context: the context of a layer, or of an ML Program's operation.
         shape: the wanted shape, an int64 vector.
         seed: the layer's seed.
     """
@@ -40,7 +38,7 @@ def uniform(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
     return builder.op("Reshape", numbers, shape)
 
 
-def normal(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
+def normal(context: EmittingContext, shape: ir.Value, seed: int) -> ir.Value:
     """float32 numbers of the standard normal distribution (Box and Muller, 1958); see :func:`uniform`."""
     builder = context.builder
     hashes = _hashes(context, shape, seed)
@@ -53,21 +51,12 @@ def normal(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
     return builder.op("Reshape", builder.op("Mul", radius, builder.op("Cos", angle)), shape)
 
 
-def _hashes(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
+def _hashes(context: EmittingContext, shape: ir.Value, seed: int) -> ir.Value:
     """One uint64 for each element of the shape, in a row."""
     builder = context.builder
-    stated = shape.const_value
-    if stated is not None:
-        sizes = stated.numpy().tolist()
-        check_elements(context, (*sizes, _INTERMEDIATES))
-        positions = builder.op(
-            "Range", builder.constant(0), builder.constant(math.prod(sizes)), builder.constant(1)
-        )
-    else:
-        count = builder.op("ReduceProd", shape, attributes={"keepdims": 0})
-        positions = builder.op("Range", builder.constant(0), count, builder.constant(1))
-    stream = builder.op("Mul", positions, _signed(context, _GOLDEN))
-    state = builder.op("Add", stream, _start(context, seed))
+    start = _signed(context, _mixed(seed) + _GOLDEN if seed >= 0 else secrets.randbits(64))
+    stream = builder.op("Mul", _positions(context, shape, seed), _signed(context, _GOLDEN))
+    state = builder.op("Add", stream, start)
     for shift, factor in _FACTORS:
         mixed = _fold(context, builder.op("Cast", state, attributes={"to": ir.DataType.UINT64}), shift)
         # Products wrap around in int64 as in uint64, which fewer releases of onnxruntime multiply.
@@ -77,21 +66,28 @@ def _hashes(context: LayerContext, shape: ir.Value, seed: int) -> ir.Value:
     return _fold(context, builder.op("Cast", state, attributes={"to": ir.DataType.UINT64}), _LAST_SHIFT)
 
 
-def _start(context: LayerContext, seed: int) -> ir.Value:
-    """Where the counting starts, an int64."""
-    if seed >= 0:
-        return _signed(context, _mixed(seed) + _GOLDEN)
-    # onnxruntime's generator goes on from run to run, but starts alike in every session of a process, and
-    # nearly alike in every layer; hence a part that is drawn now.
+def _positions(context: EmittingContext, shape: ir.Value, seed: int) -> ir.Value:
+    """As many consecutive int64 numbers as the shape has elements: from 0 on with a seed, else from anywhere.
+
+    The first is drawn by onnxruntime, with a seed from 0 to 0: its generator goes on from run to run, and
+    numbers that come from it are not folded into a constant when a session is made, which would take many
+    times their memory. But it starts alike in every session of a process and nearly alike in every layer, so
+    that more must be drawn when the model is converted.
+    """
     builder = context.builder
-    drawn = builder.op("RandomUniform", attributes={"shape": [2], "low": 0.0, "high": 2.0**24})
+    if shape.const_value is not None:
+        sizes = shape.const_value.numpy().tolist()
+        check_generated(context.where, sizes)
+        count = builder.constant(math.prod(sizes))
+    else:
+        count = builder.op("ReduceProd", shape, attributes={"keepdims": 0})
+    most = 0.0 if seed >= 0 else 2.0**24
+    drawn = builder.op("RandomUniform", attributes={"shape": [2], "low": 0.0, "high": most})
     parts = builder.op(
-        "Mul",
-        builder.op("Cast", drawn, attributes={"to": ir.DataType.INT64}),
-        builder.constant(np.array([factor for _, factor in _FACTORS], dtype=np.uint64).view(np.int64)),
+        "Mul", builder.op("Cast", drawn, attributes={"to": ir.DataType.INT64}), builder.constant([1, 1 << 24])
     )
-    moving = builder.op("ReduceSum", parts, attributes={"keepdims": 0})
-    return builder.op("Add", moving, _signed(context, secrets.randbits(64)))
+    first = builder.op("ReduceSum", parts, attributes={"keepdims": 0})
+    return builder.op("Range", first, builder.op("Add", first, count), builder.constant(1))
 
 
 def _mixed(seed: int) -> int:
@@ -102,20 +98,20 @@ def _mixed(seed: int) -> int:
     return state ^ (state >> _LAST_SHIFT)
 
 
-def _signed(context: LayerContext, number: int) -> ir.Value:
+def _signed(context: EmittingContext, number: int) -> ir.Value:
     """The int64 with the bits of a uint64."""
     return context.builder.constant(np.array(number & _MASK, dtype=np.uint64).view(np.int64))
 
 
-def _fold(context: LayerContext, bits: ir.Value, shift: int) -> ir.Value:
+def _fold(context: EmittingContext, bits: ir.Value, shift: int) -> ir.Value:
     """bits ^ (bits >> shift)."""
     return context.builder.op("BitwiseXor", bits, _shift(context, bits, shift))
 
 
-def _shift(context: LayerContext, bits: ir.Value, amount: int) -> ir.Value:
+def _shift(context: EmittingContext, bits: ir.Value, amount: int) -> ir.Value:
     places = context.builder.constant(np.array(amount, dtype=np.uint64))
     return context.builder.op("BitShift", bits, places, attributes={"direction": "RIGHT"})
 
 
-def _float(context: LayerContext, bits: ir.Value) -> ir.Value:
+def _float(context: EmittingContext, bits: ir.Value) -> ir.Value:
     return context.builder.op("Cast", bits, attributes={"to": ir.DataType.FLOAT})

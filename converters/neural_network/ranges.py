@@ -12,9 +12,9 @@ import numpy as np
 import onnx_ir as ir
 
 from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.generated import check_generated
 from mltoolkit.converters.neural_network.operands import blob, exact_inputs, scalar
 from mltoolkit.converters.neural_network.registry import converts
-from mltoolkit.converters.neural_network.sizes import check_elements
 from mltoolkit.errors import InvalidModelError
 
 
@@ -29,7 +29,7 @@ def range_static(context: LayerContext, layer: Any) -> None:
             f"a range from {start:g} to {end:g} in steps of {step:g} has no end", where=context.where
         )
     count = max(0, math.ceil((end - start) / step))
-    check_elements(context, (count,))
+    check_generated(context.where, (count,))
     values = start + np.arange(count) * step
     context.output(context.weight_constant(values.astype(np.float32), "values"))
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mltoolkit.errors import InvalidModelError
 
 if TYPE_CHECKING:
-    from mltoolkit.converters.neural_network.context import LayerContext
-    from mltoolkit.graph.builder import Dimension
+    from mltoolkit.graph.builder import Dimension, GraphBuilder
 
 # No axis of a real blob is longer; products of a few such sizes still fit into 64 bits.
 MAX_SIZE = (1 << 31) - 1
@@ -17,7 +16,19 @@ MAX_SIZE = (1 << 31) - 1
 MAX_ELEMENTS = 1 << 30
 
 
-def stated_size(context: LayerContext, name: str, value: int, minimum: int = 1) -> int:
+class EmittingContext(Protocol):
+    """Emits nodes, names the layer in errors: a layer's context, or that of an ML Program's operation."""
+
+    @property
+    def builder(self) -> GraphBuilder:
+        """The graph, or the body, that nodes are emitted into."""
+
+    @property
+    def where(self) -> str:
+        """The layer or operation."""
+
+
+def stated_size(context: EmittingContext, name: str, value: int, minimum: int = 1) -> int:
     """A size that the layer's parameter ``name`` states.
 
     Raises:
@@ -31,7 +42,7 @@ def stated_size(context: LayerContext, name: str, value: int, minimum: int = 1) 
     return int(value)
 
 
-def check_elements(context: LayerContext, shape: Sequence[Dimension]) -> None:
+def check_elements(context: EmittingContext, shape: Sequence[Dimension]) -> None:
     """Check that a blob of this shape (unknown sizes count as 1) can be held in memory.
 
     Raises:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.generated import check_generated
 from mltoolkit.converters.neural_network.operands import exact_inputs, shape_like, shape_vector
 from mltoolkit.converters.neural_network.sizes import check_elements, stated_size
 from mltoolkit.errors import InvalidModelError
@@ -43,6 +44,12 @@ def _stated_shape(context: LayerContext, field: str) -> list[int]:
 
 
 def fill(context: LayerContext, shape: ir.Value, value: float) -> ir.Value:
-    """A float32 tensor of one value."""
+    """A float32 tensor of one value.
+
+    Raises:
+        InvalidModelError: the shape is known and too large.
+    """
+    if shape.const_value is not None:
+        check_generated(context.where, shape.const_value.numpy().tolist())
     tensor = ir.tensor(np.array([value], dtype=np.float32))
     return context.builder.op("ConstantOfShape", shape, attributes={"value": tensor})
