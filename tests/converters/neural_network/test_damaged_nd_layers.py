@@ -1,4 +1,4 @@
-"""Seeded damage to layers of specification 4 and 5: they convert and run, or raise an error of the project."""
+"""Seeded damage to layers of specification 4 and 5: they convert and run, or raise an error of ours."""
 
 from __future__ import annotations
 
