@@ -14,7 +14,7 @@ from mltoolkit.formats.mil_types import ElementType, TensorType
 from mltoolkit.graph.builder import dtype_of
 
 # 4 GiB of float32; larger tensors are taken for a damaged program.
-_MAX_ELEMENTS = 1 << 30
+MAX_ELEMENTS = 1 << 30
 _HUB_TYPES: dict[str, np.dtype[Any]] = {
     "float": np.dtype(np.float32),
     "int": np.dtype(np.int64),
@@ -57,7 +57,7 @@ def agree(value: ir.Value | NDArray[Any], declared: TensorType, where: str) -> N
     completed = [
         known if known is not None else stated for known, stated in zip(shape, declared.shape, strict=True)
     ]
-    if math.prod(size or 1 for size in completed) > _MAX_ELEMENTS:
+    if math.prod(size or 1 for size in completed) > MAX_ELEMENTS:
         raise InvalidModelError(f"a tensor of shape {tuple(completed)} does not fit into memory", where=where)
     if value.const_value is None and completed != list(shape):
         value.shape = ir.Shape(completed)

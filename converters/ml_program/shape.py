@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mltoolkit.converters.ml_program.context import MilContext
+from mltoolkit.converters.ml_program.parameters import each_number
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.converters.ml_program.sizes import reshaped, sizes_of
 from mltoolkit.errors import InvalidModelError
@@ -70,7 +71,7 @@ def convert_shape(context: MilContext) -> None:
 def convert_reshape_like(context: MilContext) -> None:
     """The same elements, shaped as parts of other tensors' shapes, one behind the other."""
     references = context.values("ref_tensors")
-    begins, ends, masks = (context.each_const(name) for name in ("begins", "ends", "end_masks"))
+    begins, ends, masks = (each_number(context, name) for name in ("begins", "ends", "end_masks"))
     if not len(references) == len(begins) == len(ends) == len(masks):
         raise InvalidModelError(
             f"there are {len(references)} tensors but {len(begins)} begins, {len(ends)} ends and "
@@ -78,7 +79,7 @@ def convert_reshape_like(context: MilContext) -> None:
             where=context.where,
         )
     parts = [
-        sizes_of(context, reference, int(begin), None if mask else int(end))
+        sizes_of(context, reference, begin, None if mask else end)
         for reference, begin, end, mask in zip(references, begins, ends, masks, strict=True)
     ]
     context.output(reshaped(context, context.value("x"), *parts))

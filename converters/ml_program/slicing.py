@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import onnx_ir as ir
 
@@ -12,14 +14,31 @@ from mltoolkit.errors import InvalidModelError
 _FAR = np.iinfo(np.int64).max
 
 
-@converts("slice_by_index")
-def convert_slice_by_index(context: MilContext) -> None:
-    """``x[begin:end:stride, …]``.
+@dataclass(frozen=True)
+class SliceBounds:
+    """The part ``[begin:end:stride, …]`` of a tensor; an element for each axis.
 
-    A masked begin or end is the tensor's own; of a squeezed axis only ``begin`` is kept, without the axis.
+    Attributes:
+        begin: first indices.
+        end: indices behind the last ones.
+        strides: steps.
+        squeezed: axes of which only ``begin`` is meant, without the axis; the bounds give them one element.
     """
-    x = context.value("x")
-    rank = context.rank(x)
+
+    begin: ir.Value
+    end: ir.Value
+    strides: list[int]
+    squeezed: list[int]
+
+
+def read_bounds(context: MilContext, rank: int) -> SliceBounds:
+    """The part of a tensor that ``begin``, ``end``, ``stride`` and the masks of the operation mean.
+
+    A masked begin or end is the tensor's own.
+
+    Raises:
+        InvalidModelError: they do not fit the rank.
+    """
     strides = context.ints("stride", [1] * rank)
     begin_mask, end_mask, squeeze_mask = (
         [bool(flag) for flag in context.ints(name, [0] * rank)]
@@ -32,13 +51,27 @@ def convert_slice_by_index(context: MilContext) -> None:
         strides[axis], begin_mask[axis], end_mask[axis] = 1, False, False
     if 0 in strides:
         raise InvalidModelError("a stride is 0", where=context.where)
+    for name in ("begin", "end"):
+        if context.shape(name) not in ((rank,), (None,)):
+            raise InvalidModelError(f"{name} must have {rank} elements", where=context.where)
     begin = _masked(context, "begin", begin_mask, [0 if stride > 0 else _FAR for stride in strides])
     end = _masked(context, "end", end_mask, [_FAR if stride > 0 else -_FAR for stride in strides])
     if squeezed:
         end = _after(context, begin, end, squeeze_mask)
+    return SliceBounds(begin, end, strides, squeezed)
+
+
+@converts("slice_by_index")
+def convert_slice_by_index(context: MilContext) -> None:
+    """``x[begin:end:stride, …]``; see :func:`read_bounds`."""
+    x = context.value("x")
+    rank = context.rank(x)
+    bounds = read_bounds(context, rank)
     axes = context.constant(list(range(rank)))
-    sliced = context.op("Slice", x, begin, end, axes, context.constant(strides))
-    context.output(context.op("Squeeze", sliced, context.constant(squeezed)) if squeezed else sliced)
+    sliced = context.op("Slice", x, bounds.begin, bounds.end, axes, context.constant(bounds.strides))
+    if bounds.squeezed:
+        sliced = context.op("Squeeze", sliced, context.constant(bounds.squeezed))
+    context.output(sliced)
 
 
 def _masked(context: MilContext, name: str, mask: list[bool], instead: list[int]) -> ir.Value:
