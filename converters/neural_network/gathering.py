@@ -12,7 +12,7 @@ from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.operands import exact_inputs, whole_numbers
 from mltoolkit.converters.neural_network.registry import converts
 from mltoolkit.errors import InvalidModelError
-from mltoolkit.graph.builder import known_shape, shape_of
+from mltoolkit.graph.builder import shape_of
 
 _ALONG_AXIS = {"gather": "Gather", "gatherAlongAxis": "GatherElements"}
 
@@ -45,7 +45,8 @@ def gather_nd(context: LayerContext, layer: Any) -> None:
     value, indices = exact_inputs(context, 2)
     builder = context.builder
     result = builder.op("GatherND", value, whole_numbers(context, indices))
-    # Core ML has no arrays of rank 0.
-    if known_shape(result) == ():
+    depth = shape_of(indices)[-1]
+    if isinstance(depth, int) and len(shape_of(indices)) - 1 + len(shape_of(value)) == depth:
+        # Core ML has no arrays of rank 0.
         result = builder.op("Reshape", result, builder.constant([1]))
     context.output(result)

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.operands import exact_inputs
 from mltoolkit.converters.neural_network.registry import converts
+from mltoolkit.converters.neural_network.shape_parts import joined, reshape, reshaped, sizes_of
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import shape_of
 
@@ -51,16 +52,15 @@ def _squeeze_all(context: LayerContext, value: ir.Value) -> ir.Value:
     shape = shape_of(value)
     if all(isinstance(size, int) for size in shape):
         kept = [size for size in shape if isinstance(size, int) and size != 1] or [1]
-        return builder.op("Reshape", value, builder.constant(kept))
+        return reshaped(context, value, kept)
     # Which axes go is found out when the model runs; a blob of one element keeps an axis.
-    sizes = builder.op("Shape", value)
+    sizes = sizes_of(context, value)
     kept_sizes = builder.op(
         "Compress", sizes, builder.op("Not", builder.op("Equal", sizes, builder.constant(1)))
     )
-    count = builder.op("ReduceProd", sizes)
-    single = builder.op("Reshape", builder.op("Equal", count, builder.constant(1)), builder.constant([1]))
+    single = builder.op("Equal", builder.op("ReduceProd", sizes), builder.constant(1))
     one = builder.op("Compress", builder.constant([1]), single)
-    return builder.op("Reshape", value, builder.op("Concat", kept_sizes, one, attributes={"axis": 0}))
+    return reshape(context, value, joined(context, kept_sizes, one), zero_is_a_size=True)
 
 
 def _distinct(context: LayerContext, given: Iterable[int], rank: int) -> list[int]:

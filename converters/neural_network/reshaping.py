@@ -15,7 +15,7 @@ import onnx_ir as ir
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.operands import blob, exact_inputs, shape_vector
 from mltoolkit.converters.neural_network.registry import converts
-from mltoolkit.converters.neural_network.shape_parts import reshaped, sizes_of
+from mltoolkit.converters.neural_network.shape_parts import reshape, reshaped, sizes_of
 from mltoolkit.converters.neural_network.sizes import MAX_SIZE
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import shape_of
@@ -37,7 +37,10 @@ def reshape_to_stated(context: LayerContext, layer: Any) -> None:
             where=context.where,
         )
     _check_count(context, value, target)
-    context.output(reshaped(context, value, target))
+    parts = [
+        sizes_of(context, value, axis, axis + 1) if size == 0 else [size] for axis, size in enumerate(target)
+    ]
+    context.output(reshaped(context, value, *parts))
 
 
 def _stated_target(context: LayerContext, given: Iterable[int]) -> list[int]:
@@ -68,7 +71,7 @@ def _check_count(context: LayerContext, value: ir.Value, target: list[int]) -> N
 def reshape_to_given(context: LayerContext, layer: Any) -> None:
     """The shape that the second input holds."""
     value, target = exact_inputs(context, 2)
-    context.output(reshaped(context, value, shape_vector(context, target)))
+    context.output(reshape(context, value, shape_vector(context, target)))
 
 
 @converts("reshapeLike")

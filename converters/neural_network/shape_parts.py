@@ -36,20 +36,18 @@ def joined(context: LayerContext, *parts: ir.Value | list[int]) -> ir.Value:
 
 
 def reshaped(context: LayerContext, value: ir.Value, *parts: ir.Value | list[int]) -> ir.Value:
-    """A value in a shape put together from parts; -1 for a size that follows from the others."""
-    return with_rank_of(context, context.builder.op("Reshape", value, joined(context, *parts)))
+    """A value in a shape of several parts: sizes, of which one may be −1, and vectors of :func:`sizes_of`."""
+    # ONNX has no meaning for a shape with −1 in which 0 stands for itself.
+    open_size = any(isinstance(part, list) and -1 in part for part in parts)
+    return reshape(context, value, joined(context, *parts), zero_is_a_size=not open_size)
 
 
-def with_rank_of(context: LayerContext, result: ir.Value) -> ir.Value:
-    """The result of a node whose second input is its shape: of a rank that ONNX's inference may not see.
-
-    The length of the shape is the rank of the result.
-    """
-    if result.shape is not None:
-        return result
-    node = result.producer()
-    assert node is not None and node.inputs[1] is not None
-    (rank,) = shape_of(node.inputs[1])
-    if isinstance(rank, int):
+def reshape(
+    context: LayerContext, value: ir.Value, shape: ir.Value, *, zero_is_a_size: bool = False
+) -> ir.Value:
+    """ONNX's Reshape to a vector; where its values are unknown, its length still gives the rank."""
+    result = context.builder.op("Reshape", value, shape, attributes={"allowzero": int(zero_is_a_size)})
+    (rank,) = shape_of(shape)
+    if result.shape is None and isinstance(rank, int):
         result.shape = ir.Shape([None] * rank)
     return result

@@ -16,13 +16,13 @@ import onnx_ir as ir
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.operands import exact_inputs, single, whole_numbers
 from mltoolkit.converters.neural_network.registry import converts
-from mltoolkit.converters.neural_network.shape_parts import joined, sizes_of
+from mltoolkit.converters.neural_network.shape_parts import joined, reshape, sizes_of
 from mltoolkit.converters.neural_network.sizes import MAX_SIZE, check_elements, stated_size
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import known_shape, shape_of
 
-# Before the first element and behind the last of any axis.
-_FIRST, _LAST = -MAX_SIZE, MAX_SIZE
+# Before the first element and behind the last of any axis; to onnxruntime, 2**31 - 1 is an end left out.
+_FIRST, _LAST = -(MAX_SIZE - 1), MAX_SIZE - 1
 # The parts of a slice, in the order of sliceDynamic's inputs.
 _PARTS = ("beginIds", "endIds", "strides", "beginMasks", "endMasks", "squeezeMasks")
 # What counts for a part that neither an input nor the file gives.
@@ -113,8 +113,9 @@ def _without(context: LayerContext, value: ir.Value, squeezed: ir.Value) -> ir.V
     builder = context.builder
     if squeezed.const_value is None:
         kept = builder.op("Equal", squeezed, builder.constant(0))
-        shape = builder.op("Compress", builder.op("Shape", value), kept)
-        return builder.op("Reshape", value, shape)
+        return reshape(
+            context, value, builder.op("Compress", sizes_of(context, value), kept), zero_is_a_size=True
+        )
     flags = squeezed.const_value.numpy()
     axes = [axis for axis, flag in enumerate(flags) if flag]
     if len(axes) == len(flags):
