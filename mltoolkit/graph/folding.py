@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
+from onnx import shape_inference
 
 from mltoolkit.graph.opset import OPSET
 
-# What gives another result each time; Identity, which is there to make a value of its own; and what the reference
-# computes without the attributes (activations, directions) or the outer values that it needs.
+# What gives another result each time; Identity, which is there to make a value of its own; and what the
+# reference computes without the attributes (activations, directions) or the outer values that it needs.
 _NEVER = frozenset(
     (
         "Bernoulli",
@@ -65,6 +67,8 @@ def fold(
         if value is not None and value.const_value is not None
     }
     try:
+        if _is_too_large(node, feeds):
+            return None
         with np.errstate(all="ignore"):
             values = ReferenceEvaluator(model).run(None, feeds)
     except Exception:  # the reference raises whatever NumPy does; onnxruntime then says what is wrong
@@ -73,6 +77,27 @@ def fold(
     if any(array.dtype == object or array.size > _MAX_ELEMENTS for array in arrays):
         return None
     return arrays
+
+
+def _is_too_large(node: onnx.NodeProto, feeds: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether an output is so large that it must not even be tried: sizes may be those of a damaged file."""
+    tensors = {name: onnx.numpy_helper.from_array(array, name) for name, array in feeds.items()}
+    types = {
+        name: onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
+        for name, tensor in tensors.items()
+    }
+    inferred = shape_inference.infer_node_outputs(
+        onnx.defs.get_schema(node.op_type, OPSET, ""),
+        node,
+        types,
+        tensors,
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+    )
+    return any(
+        math.prod(size.dim_value for size in output.tensor_type.shape.dim if size.HasField("dim_value"))
+        > _MAX_ELEMENTS
+        for output in inferred.values()
+    )
 
 
 def known_truth(value: ir.Value) -> bool | None:
