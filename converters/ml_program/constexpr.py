@@ -20,28 +20,10 @@ from mltoolkit.converters.ml_program.compressed_weights import (
 )
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.parameters import whole_number
-from mltoolkit.converters.ml_program.quantization_parameters import for_axis
+from mltoolkit.converters.ml_program.quantization_parameters import for_axis, numbers, optional_numbers
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats.mil_bits import packed_bytes, unpack_elements
-
-
-def _numbers(context: MilContext, name: str, kinds: str = "iufV") -> NDArray[Any]:
-    """A constant tensor of numbers, as it is stored.
-
-    Args:
-        context: the operation.
-        name: which input.
-        kinds: allowed kinds of NumPy types; V is that of bfloat16 and the 8-bit floats.
-    """
-    stored = context.stored(name)
-    if not isinstance(stored, np.ndarray) or stored.dtype.kind not in kinds:
-        raise InvalidModelError(f"the input {name!r} does not have the numbers it needs", where=context.where)
-    return stored
-
-
-def _optional_numbers(context: MilContext, name: str) -> NDArray[Any] | None:
-    return _numbers(context, name) if context.has(name) else None
 
 
 def _vector_axis(context: MilContext) -> int | None:
@@ -51,7 +33,7 @@ def _vector_axis(context: MilContext) -> int | None:
 def _unpacked(context: MilContext, name: str, bits: int) -> NDArray[Any]:
     """The packed elements of an input, in the shape that the operation states."""
     shape = context.ints("shape")
-    packed, count = _numbers(context, name, "u"), math.prod(shape)
+    packed, count = numbers(context, name, "u"), math.prod(shape)
     if packed.dtype != np.uint8 or min(shape, default=0) < 1 or packed.shape != (packed_bytes(count, bits),):
         raise InvalidModelError(
             f"{name!r} of shape {packed.shape} cannot hold {bits} bits for each element of {tuple(shape)}",
@@ -64,9 +46,9 @@ def _unpacked(context: MilContext, name: str, bits: int) -> NDArray[Any]:
 @converts("constexpr_affine_dequantize")
 def convert_affine_dequantize(context: MilContext) -> None:
     """scale · (codes − zero point), with one scale for all or one for each index of an axis."""
-    codes = _numbers(context, "quantized_data")
+    codes = numbers(context, "quantized_data")
     scale, zero_point = for_axis(
-        context, codes.shape, _numbers(context, "scale"), _optional_numbers(context, "zero_point")
+        context, codes.shape, numbers(context, "scale"), optional_numbers(context, "zero_point")
     )
     context.output(shift_and_scale(codes, scale, zero_point, context.where))
 
@@ -74,16 +56,16 @@ def convert_affine_dequantize(context: MilContext) -> None:
 @converts("constexpr_blockwise_shift_scale")
 def convert_blockwise_shift_scale(context: MilContext) -> None:
     """scale · (codes − offset), with one scale for each block."""
-    codes, scale = _numbers(context, "data"), _numbers(context, "scale")
-    context.output(shift_and_scale(codes, scale, _optional_numbers(context, "offset"), context.where))
+    codes, scale = numbers(context, "data"), numbers(context, "scale")
+    context.output(shift_and_scale(codes, scale, optional_numbers(context, "offset"), context.where))
 
 
 @converts("constexpr_lut_to_dense")
 def convert_lut_to_dense(context: MilContext) -> None:
     """Entries of one lookup table (iOS 16), or of one for each block, perhaps vectors (iOS 18)."""
-    tables = _numbers(context, "lut")
+    tables = numbers(context, "lut")
     if not context.has("shape"):
-        indices = _numbers(context, "indices", "u")
+        indices = numbers(context, "indices", "u")
         context.output(look_up(indices, tables, _vector_axis(context), context.where))
         return
     bits = tables.size.bit_length() - 1
@@ -100,16 +82,16 @@ def convert_lut_to_dense(context: MilContext) -> None:
 def convert_sparse_to_dense(context: MilContext) -> None:
     """Zeros, but the given elements where a mask has 1."""
     packed = context.has("shape")
-    mask = _unpacked(context, "mask", 1) if packed else _numbers(context, "mask", "u")
-    context.output(spread(_numbers(context, "nonzero_data"), mask, context.where))
+    mask = _unpacked(context, "mask", 1) if packed else numbers(context, "mask", "u")
+    context.output(spread(numbers(context, "nonzero_data"), mask, context.where))
 
 
 @converts("constexpr_lut_to_sparse")
 def convert_lut_to_sparse(context: MilContext) -> None:
     """A lookup where a mask has 1; gives the mask (longer for vectors) and the elements found there."""
-    mask, tables = _numbers(context, "indices_mask", "u"), _numbers(context, "lut")
+    mask, tables = numbers(context, "indices_mask", "u"), numbers(context, "lut")
     axis = _vector_axis(context)
-    indices = spread(_numbers(context, "indices_nonzero_data", "u"), mask, context.where)
+    indices = spread(numbers(context, "indices_nonzero_data", "u"), mask, context.where)
     dense = look_up(indices, tables, axis, context.where)
     if dense.shape != mask.shape:
         mask = np.repeat(mask, tables.shape[-1], axis=axis)
@@ -120,9 +102,9 @@ def convert_lut_to_sparse(context: MilContext) -> None:
 @converts("constexpr_sparse_blockwise_shift_scale")
 def convert_sparse_blockwise_shift_scale(context: MilContext) -> None:
     """scale · (codes − offset) where a mask has 1; gives the mask and the elements found there."""
-    mask, scale = _numbers(context, "data_mask", "u"), _numbers(context, "scale")
-    codes = spread(_numbers(context, "nonzero_data"), mask, context.where)
-    dense = shift_and_scale(codes, scale, _optional_numbers(context, "offset"), context.where)
+    mask, scale = numbers(context, "data_mask", "u"), numbers(context, "scale")
+    codes = spread(numbers(context, "nonzero_data"), mask, context.where)
+    dense = shift_and_scale(codes, scale, optional_numbers(context, "offset"), context.where)
     context.output(mask, 0)
     context.output(gather_places(dense, mask), 1)
 
@@ -133,4 +115,4 @@ def convert_cast(context: MilContext) -> None:
     wanted = context.const("output_dtype")
     if wanted != "fp32":
         raise InvalidModelError(f"constants cannot be cast to {wanted!r}", where=context.where)
-    context.output(_numbers(context, "source_val").astype(np.float32))
+    context.output(numbers(context, "source_val").astype(np.float32))

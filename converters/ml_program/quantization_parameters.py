@@ -1,4 +1,4 @@
-"""Scales and zero points: one for a whole tensor, or one for each index along an axis."""
+"""Constants of numbers; scales and zero points, one for a whole tensor or for each index along an axis."""
 
 from __future__ import annotations
 
@@ -12,6 +12,28 @@ from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.parameters import whole_number
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import Dimension
+
+
+def numbers(context: MilContext, name: str, kinds: str = "iufV") -> NDArray[Any]:
+    """A constant tensor of numbers, as it is stored.
+
+    Args:
+        context: the operation.
+        name: which input.
+        kinds: allowed kinds of NumPy types; V is that of bfloat16 and the 8-bit floats.
+
+    Raises:
+        InvalidModelError: the input is something else.
+    """
+    stored = context.stored(name)
+    if not isinstance(stored, np.ndarray) or stored.dtype.kind not in kinds:
+        raise InvalidModelError(f"the input {name!r} does not have the numbers it needs", where=context.where)
+    return stored
+
+
+def optional_numbers(context: MilContext, name: str, kinds: str = "iufV") -> NDArray[Any] | None:
+    """The same, None where the operation is not given the input."""
+    return numbers(context, name, kinds) if context.has(name) else None
 
 
 def for_axis(
