@@ -97,6 +97,8 @@ def _loop_body(context: MilContext, like: Sequence[ir.Value]) -> tuple[ir.Graph,
         graph = builder.body([goes_on, *results])
     kept = [_common_type(context, *pair) for pair in zip(variables, results, strict=True)]
     changed = any(shape_of(before) != shape_of(after) for before, after in zip(variables, kept, strict=True))
+    if changed:
+        builder.discard()
     return graph, kept, changed
 
 
