@@ -14,7 +14,7 @@ import onnx_ir as ir
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.operands import exact_inputs, shape_vector
 from mltoolkit.converters.neural_network.registry import converts
-from mltoolkit.converters.neural_network.shape_parts import joined, reshaped, sizes_of
+from mltoolkit.converters.neural_network.shape_parts import Axes, joined, reshaped, sizes_of
 from mltoolkit.converters.neural_network.sizes import check_elements, stated_size
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import Dimension, shape_of
@@ -32,8 +32,7 @@ def concat(context: LayerContext, layer: Any) -> None:
         return
     first = values[0]
     stacked = _stack(context, values, axis + 1)
-    before, after = sizes_of(context, first, 0, axis), sizes_of(context, first, axis + 1)
-    context.output(reshaped(context, stacked, before, [-1], after))
+    context.output(reshaped(context, stacked, Axes(first, 0, axis), [-1], Axes(first, axis + 1)))
 
 
 @converts("stack")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 import onnx_ir as ir
 
 from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.shape_parts import Axes, reshaped
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import shape_of
 
@@ -41,7 +41,11 @@ def on_nchw(
         raise InvalidModelError(
             f"the layer needs a blob of rank {least_rank} or more but gets rank {rank}", where=context.where
         )
-    shape = context.static_shape(value)
-    reshape = partial(context.builder.op, "Reshape")
-    result = operation(reshape(value, context.builder.constant([math.prod(shape[:-3]), *shape[-3:]])))
-    return reshape(result, context.builder.constant([*shape[:-3], *context.static_shape(result)[1:]]))
+    if rank == 3:
+        batch = context.builder.constant([0])
+        return context.builder.op("Squeeze", operation(context.builder.op("Unsqueeze", value, batch)), batch)
+    leading = shape_of(value)[:-3]
+    known = [size for size in leading if isinstance(size, int)]
+    count = math.prod(known) if len(known) == len(leading) else -1
+    result = operation(reshaped(context, value, [count], Axes(value, -3)))
+    return reshaped(context, result, Axes(value, 0, -3), Axes(result, 1))

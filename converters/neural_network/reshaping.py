@@ -15,7 +15,7 @@ import onnx_ir as ir
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.operands import blob, exact_inputs, shape_vector
 from mltoolkit.converters.neural_network.registry import converts
-from mltoolkit.converters.neural_network.shape_parts import reshape, reshaped, sizes_of
+from mltoolkit.converters.neural_network.shape_parts import Axes, reshape, reshaped, sizes_of
 from mltoolkit.converters.neural_network.sizes import MAX_SIZE
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import shape_of
@@ -37,9 +37,7 @@ def reshape_to_stated(context: LayerContext, layer: Any) -> None:
             where=context.where,
         )
     _check_count(context, value, target)
-    parts = [
-        sizes_of(context, value, axis, axis + 1) if size == 0 else [size] for axis, size in enumerate(target)
-    ]
+    parts = [[size] if size else Axes(value, axis, axis + 1) for axis, size in enumerate(target)]
     context.output(reshaped(context, value, *parts))
 
 
@@ -78,7 +76,7 @@ def reshape_to_given(context: LayerContext, layer: Any) -> None:
 def reshape_like(context: LayerContext, layer: Any) -> None:
     """The shape that the second input has."""
     value, model = exact_inputs(context, 2)
-    context.output(reshaped(context, value, sizes_of(context, model)))
+    context.output(reshaped(context, value, Axes(model)))
 
 
 @converts("flattenTo2D")

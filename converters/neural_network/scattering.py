@@ -17,7 +17,7 @@ import onnx_ir as ir
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.operands import exact_inputs, whole_numbers
 from mltoolkit.converters.neural_network.registry import converts
-from mltoolkit.converters.neural_network.shape_parts import reshaped, sizes_of
+from mltoolkit.converters.neural_network.shape_parts import Axes, Part, joined, reshape, reshaped, sizes_of
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import Dimension, shape_of
 
@@ -44,16 +44,16 @@ def scatter(context: LayerContext, layer: Any) -> None:
     _check_ranks(context, rank + depth - 1, shape_of(updates))
     positions = reshaped(context, whole_numbers(context, indices), [-1])
     if axis == 0 and _is_single(shape_of(indices)):
-        updates = reshaped(context, updates, [1], sizes_of(context, container, 1))
+        updates = reshaped(context, updates, [1], Axes(container, 1))
         context.output(_scatter_one(context, container, reshaped(context, positions, [1, 1]), updates))
         return
     if depth != 1:
         updates = reshaped(
             context,
             updates,
-            sizes_of(context, updates, 0, axis),
+            Axes(updates, 0, axis),
             [-1],
-            sizes_of(context, updates, axis + depth),
+            Axes(updates, axis + depth),
         )
     positions = reshaped(context, positions, [-1] + [1] * (rank - axis - 1))
     positions = context.builder.op("Expand", positions, sizes_of(context, updates))
@@ -76,23 +76,23 @@ def scatter_nd(context: LayerContext, layer: Any) -> None:
         return
     builder = context.builder
     # Numbers of the container's slices, picked by the indices: settles negative ones, refuses those outside.
-    count = reshaped(context, _elements(context, container, 0, depth), [])
+    count = reshaped(context, joined(context, _elements(context, container, 0, depth)), [])
     numbers = builder.op("Range", builder.constant(0), count, builder.constant(1))
-    numbers = reshaped(context, numbers, sizes_of(context, container, 0, depth))
+    numbers = reshaped(context, numbers, Axes(container, 0, depth))
     rows = reshaped(context, builder.op("GatherND", numbers, positions), [-1, 1])
-    slices = reshaped(context, container, [-1], _elements(context, container, depth, rank))
-    changes = reshaped(context, updates, [-1], _elements(context, container, depth, rank))
+    by_slice = joined(context, [-1], _elements(context, container, depth, rank))
+    slices, changes = reshape(context, container, by_slice), reshape(context, updates, by_slice)
     rows = builder.op("Expand", rows, sizes_of(context, changes))
     result = _scatter_elements(context, slices, rows, changes, 0)
-    context.output(reshaped(context, result, sizes_of(context, container)))
+    context.output(reshaped(context, result, Axes(container)))
 
 
-def _elements(context: LayerContext, container: ir.Value, start: int, end: int) -> ir.Value:
-    """The product of the sizes of the axes ``start`` to ``end``, as a vector of one number."""
+def _elements(context: LayerContext, container: ir.Value, start: int, end: int) -> Part:
+    """The product of the sizes of the axes ``start`` to ``end``, as a part of a shape."""
     part = shape_of(container)[start:end]
     known = [size for size in part if isinstance(size, int)]
     if len(known) == len(part):
-        return context.builder.constant([math.prod(known)])
+        return [math.prod(known)]
     return context.builder.op("ReduceProd", sizes_of(context, container, start, end))
 
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mltoolkit.converters.neural_network.context import LayerContext
-from mltoolkit.graph.builder import shape_of
+from mltoolkit.graph.builder import Dimension, known_shape, shape_of
+
+
+class Axes(NamedTuple):
+    """The sizes of the axes ``start`` to ``end`` of a value, as a part of a shape."""
+
+    value: ir.Value
+    start: int = 0
+    end: int | None = None
+
+
+Part = ir.Value | list[int] | Axes
 
 
 def sizes_of(context: LayerContext, value: ir.Value, start: int = 0, end: int | None = None) -> ir.Value:
@@ -21,12 +34,10 @@ def sizes_of(context: LayerContext, value: ir.Value, start: int = 0, end: int | 
     return context.builder.op("Shape", value, attributes={"start": first, "end": last})
 
 
-def joined(context: LayerContext, *parts: ir.Value | list[int]) -> ir.Value:
-    """One int64 vector of several: a constant where all are."""
+def joined(context: LayerContext, *parts: Part) -> ir.Value:
+    """One int64 vector of several parts: a constant where all are known."""
     builder = context.builder
-    vectors = [
-        builder.constant(np.array(part, dtype=np.int64)) if isinstance(part, list) else part for part in parts
-    ]
+    vectors = [_vector(context, part) for part in parts]
     constants: list[NDArray[np.int64]] = [
         vector.const_value.numpy() for vector in vectors if vector.const_value is not None
     ]
@@ -35,11 +46,28 @@ def joined(context: LayerContext, *parts: ir.Value | list[int]) -> ir.Value:
     return builder.op("Concat", *vectors, attributes={"axis": 0})
 
 
-def reshaped(context: LayerContext, value: ir.Value, *parts: ir.Value | list[int]) -> ir.Value:
-    """A value in a shape of several parts: sizes, of which one may be −1, and vectors of :func:`sizes_of`."""
+def _vector(context: LayerContext, part: Part) -> ir.Value:
+    if isinstance(part, Axes):
+        return sizes_of(context, *part)
+    return part if isinstance(part, ir.Value) else context.builder.constant(np.array(part, dtype=np.int64))
+
+
+def reshaped(context: LayerContext, value: ir.Value, *parts: list[int] | Axes) -> ir.Value:
+    """A value in a shape of several parts, of which one size may be −1: what is left."""
+    stated: list[Dimension] = []
+    for part in parts:
+        stated += shape_of(part.value)[part.start : part.end] if isinstance(part, Axes) else part
     # ONNX has no meaning for a shape with −1 in which 0 stands for itself.
-    open_size = any(isinstance(part, list) and -1 in part for part in parts)
-    return reshape(context, value, joined(context, *parts), zero_is_a_size=not open_size)
+    result = reshape(context, value, joined(context, *parts), zero_is_a_size=-1 not in stated)
+    # Its inference knows no size of a shape of which any is unknown.
+    inferred = known_shape(result) or [None] * len(stated)
+    result.shape = ir.Shape(
+        [
+            size if isinstance(size, int) and size >= 0 else other
+            for size, other in zip(stated, inferred, strict=True)
+        ]
+    )
+    return result
 
 
 def reshape(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.generated import check_generated
 from mltoolkit.converters.neural_network.operands import exact_inputs
 from mltoolkit.converters.neural_network.registry import converts
 from mltoolkit.converters.neural_network.shape_parts import reshaped, sizes_of
@@ -34,12 +35,13 @@ def sliding_windows(context: LayerContext, layer: Any) -> None:
         )
     count = (length - window) // step + 1 if isinstance(length, int) else 1
     check_elements(context, [*shape[:axis], count, window, *shape[axis + 1 :]])
+    check_generated(context.where, [count, window])
     builder = context.builder
-    inside = np.arange(window, dtype=np.int64)
     if isinstance(length, int):
-        indices = builder.constant(step * np.arange(count, dtype=np.int64)[:, None] + inside)
+        starts = builder.constant(step * np.arange(count, dtype=np.int64)[:, None])
     else:
         end = builder.op("Sub", sizes_of(context, value, axis, axis + 1), builder.constant([window - 1]))
-        starts = builder.op("Range", builder.constant(0), reshaped(context, end, []), builder.constant(step))
-        indices = builder.op("Add", reshaped(context, starts, [-1, 1]), builder.constant(inside))
+        given = builder.op("Range", builder.constant(0), reshaped(context, end, []), builder.constant(step))
+        starts = reshaped(context, given, [-1, 1])
+    indices = builder.op("Add", starts, builder.constant(np.arange(window, dtype=np.int64)))
     context.output(builder.op("Gather", value, indices, attributes={"axis": axis}))

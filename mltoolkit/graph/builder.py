@@ -16,7 +16,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx import shape_inference
 
-from mltoolkit.errors import InvalidModelError
+from mltoolkit.errors import InvalidModelError, UnsupportedModelError
 from mltoolkit.graph.attributes import to_attributes
 from mltoolkit.graph.captured import inner_nodes
 from mltoolkit.graph.folding import fold
@@ -312,10 +312,10 @@ def shape_of(value: ir.Value) -> tuple[Dimension, ...]:
     """A value's shape: integers, names of symbolic dimensions, None where nothing is known.
 
     Raises:
-        InvalidModelError: not even the rank is known.
+        UnsupportedModelError: not even the rank is known.
     """
     if value.shape is None:
-        raise InvalidModelError(f"the rank of {value.name!r} cannot be inferred")
+        raise UnsupportedModelError(f"the rank of {value.name!r} is only known when the model runs")
     return tuple(size if isinstance(size, int) else size.value for size in value.shape)
 
 
