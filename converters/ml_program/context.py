@@ -191,7 +191,10 @@ class MilContext:
         """A constant input as whole numbers; a scalar counts as one. See :meth:`const`."""
         if default is not None and not self.has(name):
             return list(default)
-        return [int(number) for number in np.asarray(self.const(name)).reshape(-1)]
+        numbers = np.asarray(self.const(name))
+        if numbers.dtype.kind not in "ib":
+            raise InvalidModelError(f"{name} must be whole numbers", where=self.where)
+        return [int(number) for number in numbers.reshape(-1)]
 
     # Shapes
 
