@@ -14,8 +14,22 @@ from mltoolkit.formats.mil_types import TensorType
 
 @converts("reshape")
 def convert_reshape(context: MilContext) -> None:
-    """The same elements in another shape; −1 stands for what remains, 0 for the size of x on that axis."""
-    context.output(context.op("Reshape", context.value("x"), context.value("shape")))
+    """The same elements in another shape; −1 stands for what remains, 0 for the size of x on that axis.
+
+    Where the ranks differ (iOS 17 and later), axes correspond from the last one on, and 0 stands for 1 where
+    x has no more of them.
+    """
+    x = context.value("x")
+    rank = context.rank(x)
+    if context.is_const("shape") and len(wanted := context.ints("shape")) != rank and 0 in wanted:
+        first = rank - len(wanted)
+        parts = [
+            [size or 1] if size or first + axis < 0 else sizes_of(context, x, first + axis, first + axis + 1)
+            for axis, size in enumerate(wanted)
+        ]
+        context.output(reshaped(context, x, *parts))
+        return
+    context.output(context.op("Reshape", x, context.value("shape")))
 
 
 @converts("transpose")

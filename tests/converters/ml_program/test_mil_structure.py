@@ -25,9 +25,19 @@ def run(kind: str, arrays: dict[str, np.ndarray], constants: dict[str, Any], exp
     np.testing.assert_allclose(found, expected.reshape(shape), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [[4, 6], [-1, 2], [0, -1], [0, 0, 2, 2], [24]])
-def test_reshape(shape: list[int]) -> None:
-    target = [X.shape[axis] if size == 0 else size for axis, size in enumerate(shape)]
+@pytest.mark.parametrize(
+    ("shape", "target"),
+    [
+        ([4, 6], (4, 6)),
+        ([-1, 2], (12, 2)),
+        ([0, -1, 2], (2, 6, 2)),
+        ([24], (24,)),
+        # Of another rank, axes correspond from the last one on.
+        ([0, -1], (3, 8)),
+        ([0, 0, -1, 0], (1, 2, 3, 4)),
+    ],
+)
+def test_reshape(shape: list[int], target: tuple[int, ...]) -> None:
     run("reshape", {"x": X}, {"shape": np.array(shape)}, X.reshape(target))
 
 
