@@ -17,6 +17,8 @@ from mltoolkit.graph.builder import GraphBuilder, shape_of
 
 # Height and width of [N, C, H, W].
 SPATIAL = (2, 3)
+# Element ⌊i · X / N⌋ at place i of N on an axis of size X.
+NEAREST = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
 
 
 def resize_bilinear(

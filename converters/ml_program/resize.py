@@ -19,7 +19,7 @@ from mltoolkit.converters.ml_program.images import on_images
 from mltoolkit.converters.ml_program.parameters import check_elements, choice, whole_number
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.converters.ml_program.resize_at_run_time import CELLS, to_run_time_size
-from mltoolkit.converters.resizing import mix_axis, resize_bilinear
+from mltoolkit.converters.resizing import NEAREST, mix_axis, resize_bilinear, resize_node
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import dtype_of
 
@@ -89,9 +89,17 @@ def _resized(
     """The last axes in the sizes of ``target``."""
     shape, first = context.static_shape(x), context.rank(x) - len(target)
     check_elements(context, [*shape[:first], *target])
+    if 0 in shape:
+        raise InvalidModelError(f"a tensor of shape {shape} cannot be resized", where=context.where)
     if len(target) == 2 and not nearest:
         sizes = (target[0], target[1])
         return on_images(context, x, partial(resize_bilinear, context.builder, target=sizes, mode=mode))
+    factors = [count / size for size, count in zip(shape[first:], target, strict=True)]
+    whole = all(factor.is_integer() for factor in factors)
+    if len(target) == 2 and mode in CELLS and whole and dtype_of(x).kind == "f":
+        # No two neighbours are equally near, so that rounding plays no part in what ONNX's Resize finds.
+        enlarge = partial(resize_node, context.builder, attributes=NEAREST, scales=factors)
+        return on_images(context, x, enlarge) if factors != [1, 1] else x
     for axis, count in enumerate(target, first):
         points = grid_points(mode, shape[axis], count)
         if np.array_equal(points, np.arange(shape[axis])):

@@ -18,10 +18,8 @@ from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.images import on_images
 from mltoolkit.converters.ml_program.parameters import MAX_SIZE, check_elements, flag, real_number
 from mltoolkit.converters.ml_program.registry import converts
-from mltoolkit.converters.resizing import resize_bilinear, resize_node
+from mltoolkit.converters.resizing import NEAREST, resize_bilinear, resize_node
 from mltoolkit.errors import InvalidModelError
-
-_NEAREST = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
 
 
 @converts("upsample_nearest_neighbor")
@@ -30,7 +28,7 @@ def convert_upsample_nearest(context: MilContext) -> None:
     x, factors = context.value("x"), _factors(context)
     if all(factor.is_integer() for factor in factors):
         check_elements(context, [*context.shape(x), *map(int, factors)])
-        resize = partial(resize_node, context.builder, attributes=_NEAREST, scales=factors)
+        resize = partial(resize_node, context.builder, attributes=NEAREST, scales=factors)
         context.output(on_images(context, x, resize) if factors != (1, 1) else x)
         return
     rank = context.rank(x)

@@ -19,7 +19,7 @@ from mltoolkit.converters.neural_network.registry import converts
 from mltoolkit.converters.neural_network.sampling import read_method
 from mltoolkit.converters.neural_network.sizes import MAX_SIZE, check_elements
 from mltoolkit.converters.neural_network.windows import read_sizes
-from mltoolkit.converters.resizing import linear, resize_bilinear, resize_node
+from mltoolkit.converters.resizing import NEAREST, linear, resize_bilinear, resize_node
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import shape_of
 
@@ -41,14 +41,8 @@ def convert_upsample(context: LayerContext, layer: Any) -> None:
         )
     if params.mode == _NEAREST and params.linearUpsampleMode != _DEFAULT:
         raise InvalidModelError("a nearest neighbour upsampling has no linear mode", where=context.where)
-    if params.mode == _NEAREST:
-        attributes = {
-            "mode": "nearest",
-            "nearest_mode": "floor",
-            "coordinate_transformation_mode": "asymmetric",
-        }
-    else:
-        attributes = linear(_TRANSFORMATIONS[params.linearUpsampleMode])
+    transformation = _TRANSFORMATIONS[params.linearUpsampleMode]
+    attributes = NEAREST if params.mode == _NEAREST else linear(transformation)
     value = context.input()
     if len(params.fractionalScalingFactor):
         sizes = _fractional_sizes(context, value, params)
