@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import onnx_ir as ir
+
 from mltoolkit.converters.ml_program.context import MilContext
+from mltoolkit.converters.ml_program.quantization_parameters import numbers
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.converters.ml_program.windows import (
     attributes,
@@ -11,13 +15,42 @@ from mltoolkit.converters.ml_program.windows import (
     read_window,
     spatial_sizes,
 )
-from mltoolkit.errors import InvalidModelError
+from mltoolkit.errors import InvalidModelError, UnsupportedModelError
 
 
 @converts("conv")
 def convert_conv(context: MilContext) -> None:
     """Conv, (N, C_in, *D) → (N, C_out, *D_out); the weight is (C_out, C_in / groups, *K)."""
-    x, weight = context.value("x"), context.value("weight")
+    _convolve(context, context.value("weight"), context.optional("bias"))
+
+
+@converts("conv_quantized")
+def convert_conv_quantized(context: MilContext) -> None:
+    """Conv with the weight codes · scale + bias; scale and bias are one number or one for each of C_out."""
+    if context.const("quantization_type") != "linear":
+        raise UnsupportedModelError(
+            "a quantized convolution has no input for a lookup table", where=context.where
+        )
+    codes = numbers(context, "weight", "u")
+    decoded = codes.astype(np.float32)
+    for name, combine in (("quant_scale", np.multiply), ("quant_bias", np.add)):
+        parameter = numbers(context, name).astype(np.float32).reshape(-1)
+        if codes.ndim < 3 or parameter.size not in (1, codes.shape[0]):
+            raise InvalidModelError(
+                f"{parameter.size} numbers of {name} do not go with a weight of shape {codes.shape}",
+                where=context.where,
+            )
+        combine(decoded, parameter.reshape(-1, *[1] * (codes.ndim - 1)), out=decoded)
+    bias = context.optional("bias")
+    _convolve(
+        context,
+        context.constant(decoded, "weight"),
+        context.cast(bias, np.float32) if bias is not None else None,
+    )
+
+
+def _convolve(context: MilContext, weight: ir.Value, bias: ir.Value | None) -> None:
+    x = context.value("x")
     groups = int(context.const("groups", 1))
     taps = context.static_shape(weight)
     channels = context.shape(x)[1]
@@ -36,6 +69,4 @@ def convert_conv(context: MilContext) -> None:
     # Only "same" depends on the sizes.
     sizes = spatial_sizes(context) if pad_type.startswith("same") else taps[2:]
     amounts = padding_amounts(context, pad_type, sizes, window)
-    context.output(
-        context.op("Conv", x, weight, context.optional("bias"), group=groups, **attributes(window, amounts))
-    )
+    context.output(context.op("Conv", x, weight, bias, group=groups, **attributes(window, amounts)))

@@ -108,3 +108,29 @@ def test_codes_must_be_declared_as_whole_numbers() -> None:
     spec = one_operation("quantize", {"input": X}, {"scale": 0.5}, ("float32", X.shape))
     with pytest.raises(InvalidModelError, match="no integer"):
         Model(spec).graph()
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_quantized_convolution(per_channel: bool) -> None:
+    x = RNG.normal(size=(1, 3, 5, 5)).astype(np.float32)
+    codes = RNG.integers(0, 256, (4, 3, 1, 1)).astype(np.uint8)
+    scale, shift = (RNG.normal(size=4 if per_channel else 1).astype(np.float32) for _ in range(2))
+    given = {"weight": codes, "quantization_type": "linear", "nbits": 8}
+    given |= {"quant_scale": scale, "quant_bias": shift, "bias": np.array([1, 2, 3, 4], dtype=np.uint8)}
+    spec = one_operation("conv_quantized", {"x": x}, given, ("float32", (1, 4, 5, 5)))
+    weight = codes[..., 0, 0] * scale[:, np.newaxis] + shift[:, np.newaxis]
+    expected = np.einsum("oi,nihw->nohw", weight, x) + np.arange(1, 5).reshape(1, 4, 1, 1)
+    # Sums of three products of numbers up to 500.
+    np.testing.assert_allclose(Model(spec).predict({"x": x})["out"], expected, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"quant_scale": np.ones(3)}, {"quant_bias": "text"}, {"weight": np.zeros((4, 3), dtype=np.uint8)}],
+)
+def test_damaged_quantized_convolutions(change: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"weight": np.zeros((4, 3, 1, 1), dtype=np.uint8), "quantization_type": "linear"}
+    given |= {"quant_scale": 1.0, "quant_bias": 0.0} | change
+    x = np.zeros((1, 3, 5, 5), dtype=np.float32)
+    with pytest.raises(InvalidModelError):
+        Model(one_operation("conv_quantized", {"x": x}, given, ("float32", (1, 4, 5, 5)))).graph()
