@@ -1,4 +1,4 @@
-"""Set-up and the daily jobs, with nothing but Python and pip: ``python develop.py demo|test|check|install``.
+"""Set-up and the daily jobs, with nothing but Python and pip: ``python develop.py demo|test|check|conformance``.
 
 Makes the virtual environment .venv beside this file when it is missing, installs the pinned development environment
 into it when the pins have changed, and runs the job there. Further arguments go to the job's own tool.
@@ -23,6 +23,7 @@ SUPPORTED = ((3, 11), (3, 14))
 JOBS = {
     "demo": "quantize the embedded digit classifier at 8 to 1 bits and print the agreement table",
     "test": "run the tests (arguments go to pytest)",
+    "conformance": "Apple's own tests (arguments go to tests/apple/run.py; --subset for a quick sample)",
     "check": "ruff and mypy: what a change must pass besides the tests",
     "install": "only make the environment",
 }
@@ -32,6 +33,9 @@ def environment_python() -> Path:
     """The interpreter inside .venv."""
     folder, name = ("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")
     return ENVIRONMENT / folder / name
+
+
+PIP = (environment_python(), "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 def run(*command: str | Path, quiet_warnings: bool = False) -> None:
@@ -52,12 +56,11 @@ def install() -> None:
     print("Setting up .venv (a minute or two the first time) …", flush=True)
     if not environment_python().exists():
         venv.EnvBuilder(with_pip=True).create(ENVIRONMENT)
-    pip = (environment_python(), "-m", "pip", "--disable-pip-version-check", "--quiet")
-    run(*pip, "install", "--upgrade", "pip>=25.1")
+    run(*PIP, "install", "--upgrade", "pip>=25.1")
     groups = [option for group in ("test", "check") for option in ("--group", group)]
     # setuptools warns about folders that an editable installation shadows; ours are meant to be.
     run(
-        *pip,
+        *PIP,
         *("install", "--constraint", CONSTRAINTS, "--editable", ".[dataframe,ssim]", *groups),
         quiet_warnings=True,
     )
@@ -83,6 +86,9 @@ def main() -> None:
         run(python, "-m", "mltoolkit", "demo", *rest)
     elif arguments.job == "test":
         run(python, "-m", "pytest", "-n", "auto", *rest)
+    elif arguments.job == "conformance":
+        run(*PIP, "install", "--constraint", CONSTRAINTS, "--group", "conformance")
+        run(python, "tests/apple/run.py", *rest)
     elif arguments.job == "check":
         run(python, "-m", "ruff", "check", ".")
         run(python, "-m", "ruff", "format", "--check", ".")

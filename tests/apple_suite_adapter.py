@@ -10,6 +10,9 @@ from typing import Any
 
 import mltoolkit as mlt
 
+# One entry a prediction; tests/apple/recording.py empties it before each test.
+PREDICTIONS: list[Any] = []
+
 
 def _loaded(model: Any) -> Any:
     """The mltoolkit model of a coremltools MLModel, made once for each."""
@@ -20,6 +23,7 @@ def _loaded(model: Any) -> Any:
 
 def predict(model: Any, data: Any, state: Any = None) -> Any:
     """As coremltools' own ``MLModel.predict``; one thread, since the tests are small and run side by side."""
+    PREDICTIONS.append(type(data))
     return _loaded(model).predict(data, threads=1, state=state)
 
 
