@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mltoolkit.errors import InvalidModelError
-from mltoolkit.formats.ml_program import description_of, program_labels
+from mltoolkit.formats.class_labels import class_labels
+from mltoolkit.formats.ml_program import description_of
 
 # ArrayFeatureType.ArrayDataType: the low byte holds the bits, the high half the kind (1 float, 2 integer).
 _ARRAY_TYPES = {65568: "float32", 65600: "float64", 131104: "int32", 131080: "int8", 65552: "float16"}
@@ -253,7 +254,7 @@ def read_interface(spec: Any, function: str = "") -> Interface:
         outputs=outputs,
         predicted_feature_name=description.predictedFeatureName,
         predicted_probabilities_name=description.predictedProbabilitiesName,
-        class_labels=_class_labels(spec, function),
+        class_labels=class_labels(spec, function),
         states=tuple(_read_state(feature) for feature in description.state),
     )
 
@@ -263,25 +264,3 @@ def _read_state(description: Any) -> ArrayFeature:
         raise InvalidModelError(f"the model's state {description.name!r} is not described as a state")
     common = {"name": description.name, "description": description.shortDescription, "optional": False}
     return _read_array(description.type.stateType.arrayType, common)
-
-
-def _class_labels(spec: Any, function: str = "") -> tuple[str, ...] | tuple[int, ...] | None:
-    kind = spec.WhichOneof("Type")
-    if kind == "mlProgram":
-        return program_labels(spec, function)
-    if kind == "pipelineClassifier":
-        for stage in reversed(spec.pipelineClassifier.pipeline.models):
-            labels = _class_labels(stage)
-            if labels is not None:
-                return labels
-        return None
-    if kind is None or not kind.endswith("Classifier"):
-        return None
-    classifier = getattr(spec, kind)
-    # The oneof is ClassLabels in every classifier of the format.
-    if "ClassLabels" not in classifier.DESCRIPTOR.oneofs_by_name:
-        return None
-    which = classifier.WhichOneof("ClassLabels")
-    if which is None:
-        return None
-    return tuple(getattr(classifier, which).vector)

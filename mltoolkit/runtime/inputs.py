@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mltoolkit.errors import InputError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.features import ArrayFeature, Feature, ImageFeature, Interface, ScalarFeature
@@ -85,18 +85,27 @@ def _bind(feature: Feature, value: Any, leading_axes: bool) -> tuple[NDArray[Any
             )
         return image, None if size == (feature.height, feature.width) else size
     if isinstance(feature, ArrayFeature):
-        return _bind_array(feature, value, leading_axes)
+        dtype = np.int32 if feature.dtype.startswith("int") else np.float32
+        array = bind_array(feature, value, dtype, leading_axes=leading_axes)
+        return array, None if array.shape == feature.shape else array.shape
     if isinstance(feature, ScalarFeature):
-        number = _numbers(feature.name, 0.0 if value is None else value, np.float32)
+        number = to_numbers(feature.name, 0.0 if value is None else value, np.float32)
         if number.size != 1:
-            raise InputError(f"the model takes one number, not {number.size}", where=f"input {feature.name!r}")
+            raise InputError(
+                f"the model takes one number, not {number.size}", where=f"input {feature.name!r}"
+            )
         return number.reshape(1), None
     raise UnsupportedModelError(
         f"inputs of kind {type(feature).__name__} cannot be fed", where=f"input {feature.name!r}"
     )
 
 
-def _numbers(name: str, value: Any, dtype: type[np.generic]) -> NDArray[Any]:
+def to_numbers(name: str, value: Any, dtype: DTypeLike) -> NDArray[Any]:
+    """A value given for the input ``name`` as an array of that type.
+
+    Raises:
+        InputError: it holds no numbers, or fractions where whole numbers are wanted.
+    """
     where = f"input {name!r}"
     try:
         array = np.asarray(value)
@@ -109,15 +118,24 @@ def _numbers(name: str, value: Any, dtype: type[np.generic]) -> NDArray[Any]:
     return np.ascontiguousarray(array, dtype=dtype)
 
 
-def _bind_array(
-    feature: ArrayFeature, value: Any, leading_axes: bool
-) -> tuple[NDArray[Any], tuple[int, ...] | None]:
-    dtype = np.int32 if feature.dtype.startswith("int") else np.float32
+def bind_array(
+    feature: ArrayFeature, value: Any, dtype: DTypeLike, *, leading_axes: bool = False
+) -> NDArray[Any]:
+    """An array given for an array input, in a shape that the model allows.
+
+    Args:
+        feature: the input.
+        value: the array; None stands for the default value, or zeros.
+        dtype: the type of the result.
+        leading_axes: the array may have two more axes in front, sequence and batch, than described.
+
+    Raises:
+        InputError: it holds no numbers, is empty or has another shape.
+    """
     if value is None:
         # Sizes that the file leaves open are as small as they can be.
-        shape = tuple(size or 1 for size in feature.shape)
-        return np.full(shape, feature.default or 0, dtype=dtype), None if shape == feature.shape else shape
-    array = _numbers(feature.name, value, dtype)
+        return np.full(tuple(size or 1 for size in feature.shape), feature.default or 0, dtype=dtype)
+    array = to_numbers(feature.name, value, dtype)
     shape = array.shape
     extended = (
         leading_axes
@@ -135,7 +153,7 @@ def _bind_array(
         array = array.reshape(feature.shape)
     if not array.size:
         raise InputError(f"the array of shape {shape} is empty", where=f"input {feature.name!r}")
-    return array, None if array.shape == feature.shape else array.shape
+    return array
 
 
 def _without_ones(shape: tuple[int, ...]) -> list[int]:

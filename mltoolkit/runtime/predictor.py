@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from mltoolkit.custom_layers import CustomLayerSet
-from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.formats.features import Interface
 from mltoolkit.formats.ml_program import program_of
 from mltoolkit.formats.networks import network_of, pipeline_of
@@ -63,6 +62,7 @@ def make_predictor(
 
     Raises:
         UnsupportedModelError: models of this kind cannot be run.
+        InvalidModelError: a classical model contradicts itself.
     """
     if network_of(spec) is not None:
         from mltoolkit.runtime.network import NetworkPredictor
@@ -76,7 +76,11 @@ def make_predictor(
         from mltoolkit.runtime.ml_program import MLProgramPredictor
 
         return MLProgramPredictor(spec, interface, weights or WeightFolder(), function)
-    raise UnsupportedModelError(
-        f"models of kind {spec.WhichOneof('Type')} cannot be run yet",
-        fix="Neural networks, ML Programs, and pipelines of them, can",
-    )
+    from mltoolkit.runtime.classical.refused import refusal
+    from mltoolkit.runtime.classical.registry import classical_predictors
+
+    kind = spec.WhichOneof("Type")
+    classical = classical_predictors().get(kind)
+    if classical is None:
+        raise refusal(kind)
+    return classical(spec, interface)
