@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.five_axes import five_axes, without_leading_ones
 from mltoolkit.converters.neural_network.preprocessing import preprocess
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.features import ArrayFeature, ImageFeature, Interface, ScalarFeature
@@ -39,14 +40,12 @@ def declare_inputs(
         if isinstance(feature, ImageFeature):
             value = _declare_image(context, network, feature, shapes.get(feature.name))
         elif isinstance(feature, ArrayFeature):
-            value = _declare_array(context, feature, shapes.get(feature.name, feature.shape))
+            value = _declare_array(context, network, feature, shapes.get(feature.name, feature.shape))
         elif isinstance(feature, ScalarFeature):
-            scalar = context.builder.input(feature.name, np.float32, (1,))
-            value = (
-                context.builder.op("Reshape", scalar, context.builder.constant([1, 1, 1, 1]))
-                if context.rank5
-                else scalar
-            )
+            value = context.builder.input(feature.name, np.float32, (1,))
+            if context.rank5 or _mapped_to_rank5(network):
+                ones = [1] * (4 if context.rank5 else 5)
+                value = context.builder.op("Reshape", value, context.builder.constant(ones))
         else:
             raise UnsupportedModelError(
                 f"a neural network cannot take a {type(feature).__name__}", where=f"input {feature.name!r}"
@@ -85,7 +84,14 @@ def _declare_image(
     return value
 
 
-def _declare_array(context: LayerContext, feature: ArrayFeature, shape: tuple[int, ...]) -> ir.Value:
+def _mapped_to_rank5(network: Any) -> bool:
+    # NeuralNetworkMultiArrayShapeMapping: 0 is RANK5_ARRAY_MAPPING, 1 is EXACT_ARRAY_MAPPING.
+    return bool(network.arrayInputShapeMapping == 0)
+
+
+def _declare_array(
+    context: LayerContext, network: Any, feature: ArrayFeature, shape: tuple[int, ...]
+) -> ir.Value:
     builder = context.builder
     _check_sizes(feature.name, shape)
     integer = feature.dtype.startswith("int")
@@ -93,7 +99,9 @@ def _declare_array(context: LayerContext, feature: ArrayFeature, shape: tuple[in
     if integer:
         value = builder.op("Cast", value, attributes={"to": ir.DataType.FLOAT})
     if not context.rank5:
-        return value
+        if not _mapped_to_rank5(network):
+            return value
+        return five_axes(builder, value, shape, len(feature.shape), f"input {feature.name!r}")
     if len(shape) == 1:
         return builder.op("Reshape", value, builder.constant([1, shape[0], 1, 1]))
     if len(shape) == 3 and len(feature.shape) == 1:
@@ -152,7 +160,7 @@ def finish_outputs(
             described: tuple[int, ...] = (feature.channels, feature.height, feature.width)
             value = _image_output(context, feature, value, described if check else None)
         elif isinstance(feature, ArrayFeature):
-            value = _array_output(context, feature, value, check)
+            value = _array_output(context, network, feature, value, check)
         elif isinstance(feature, ScalarFeature):
             value = context.builder.op("Reshape", value, context.builder.constant([-1]))
         else:
@@ -229,7 +237,9 @@ def _tail(context: LayerContext, value: ir.Value) -> tuple[int, int]:
     return context.size(value, -2), context.size(value, -1)
 
 
-def _array_output(context: LayerContext, feature: ArrayFeature, value: ir.Value, check: bool) -> ir.Value:
+def _array_output(
+    context: LayerContext, network: Any, feature: ArrayFeature, value: ir.Value, check: bool
+) -> ir.Value:
     builder = context.builder
     shape = known_shape(value)
     target: tuple[Any, ...] | None = shape
@@ -239,6 +249,8 @@ def _array_output(context: LayerContext, feature: ArrayFeature, value: ir.Value,
             _check_described(context, feature, shape)
     elif context.rank5 and shape is not None:
         target = _rank5_shape(context, shape, len(feature.shape))
+    elif shape is not None and _mapped_to_rank5(network):
+        target = without_leading_ones(shape, len(feature.shape))
     if target is not None and target != shape:
         value = builder.op("Reshape", value, builder.constant([int(size) for size in target]))
     if feature.dtype.startswith("int"):

@@ -7,6 +7,7 @@ from typing import Any
 
 from mltoolkit.converters.neural_network.blob_uses import BlobUses
 from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.five_axes import needs_five_axes
 from mltoolkit.converters.neural_network.interface import declare_inputs, finish_outputs
 from mltoolkit.converters.neural_network.kraken import chained_layers, is_kraken
 from mltoolkit.converters.neural_network.layers import convert_layers
@@ -46,7 +47,7 @@ def network_to_graph(
         raise UnsupportedModelError(f"a model of kind {kind} is not a neural network")
     interface = interface or read_interface(spec)
     shapes = dict(input_shapes or {})
-    rank5 = network.arrayInputShapeMapping == 0
+    rank5 = network.arrayInputShapeMapping == 0 and (is_kraken(spec) or not needs_five_axes(network))
     # Newer networks compute shapes from shapes.
     builder = GraphBuilder(kind, fold_constants=not rank5)
     builder.reserve(feature.name for feature in interface.outputs)
