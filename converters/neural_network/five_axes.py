@@ -19,8 +19,31 @@ from mltoolkit.graph.builder import Dimension, GraphBuilder
 _FIRST_NEWER_FIELD = 600
 # Those that work on each element alone.
 _ELEMENTWISE = frozenset(
-    "acos acosh asin asinh atan atanh ceil clampedReLU clip copy cos cosh erf exp2 floor gelu logicalNot "
-    "round sign sin sinh tan tanh".split()
+    [
+        "acos",
+        "acosh",
+        "asin",
+        "asinh",
+        "atan",
+        "atanh",
+        "ceil",
+        "clampedReLU",
+        "clip",
+        "copy",
+        "cos",
+        "cosh",
+        "erf",
+        "exp2",
+        "floor",
+        "gelu",
+        "logicalNot",
+        "round",
+        "sign",
+        "sin",
+        "sinh",
+        "tan",
+        "tanh",
+    ]
 )
 
 
