@@ -12,6 +12,8 @@ from mltoolkit.quantization.kmeans_points import points_of
 from mltoolkit.quantization.kmeans_search import best_bounds
 
 _MOST_CLUSTERS = 256
+# Smaller masses would vanish in sums of all masses.
+_LEAST_SHARE = 1e-15
 # Fewer values are sorted, which is exact.
 _HISTOGRAM_FROM = 1 << 15
 
@@ -82,8 +84,8 @@ def _weighted(
         return flat, None
     if least == 0.0:
         counts = masses > 0.0
-        return flat[counts], masses[counts]
-    return flat, masses
+        flat, masses = flat[counts], masses[counts]
+    return flat, np.maximum(masses, _LEAST_SHARE * masses.sum())
 
 
 def _table(

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
 _ROUNDS = 8
+# Cells per cell of equal mass to begin with: more of those would crowd where values lie close together.
+_CELLS_PER_START = 16
 
 
 def initial_cells(values: Floats, mass: Floats, cells: int) -> Positions:
@@ -30,9 +32,7 @@ def initial_cells(values: Floats, mass: Floats, cells: int) -> Positions:
         empty.
     """
     n = values.size
-    if n <= cells:
-        return np.arange(n + 1)
-    bounds = mass.searchsorted(np.linspace(0.0, mass[-1], cells // 8 + 2))
+    bounds = mass.searchsorted(np.linspace(0.0, mass[-1], cells // _CELLS_PER_START + 2))
     bounds[0], bounds[-1] = 0, n
     return split_cells(values, mass, np.unique(bounds), cells)
 
@@ -43,8 +43,6 @@ def split_cells(values: NDArray[np.floating], mass: Floats, bounds: Positions, c
     A split that meets a gap leaves empty pieces, which are dropped, and the next round shares out what they
     had.
     """
-    if values.size <= cells:
-        return np.arange(values.size + 1)
     for _ in range(_ROUNDS):
         if bounds.size > 0.9 * cells:
             break

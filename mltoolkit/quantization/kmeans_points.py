@@ -40,9 +40,10 @@ class Points:
         """
         mass, moment = self.mass[bounds], self.moment[bounds]
         mean = (moment[1:] - moment[:-1]) / (mass[1:] - mass[:-1])
-        if np.isnan(mean).any():
-            mean = np.where(np.isnan(mean), self.values[np.minimum(bounds[:-1], len(self) - 1)], mean)
-        return mean
+        first = self.values[np.minimum(bounds[:-1], len(self) - 1)]
+        last = self.values[np.maximum(bounds[1:] - 1, 0)]
+        # Rounding may lead a mean out of its run where next to no mass lies; an empty run gives NaN.
+        return np.where(mean >= first, np.minimum(mean, last), first)
 
 
 def points_of(values: NDArray[np.float32], weights: Floats | None) -> Points:

@@ -1,9 +1,9 @@
 """The exact optimum of one-dimensional k-means: the reference for the tests and benchmarks of the k-means room.
 
-Divide and conquer over the rows of the dynamic programme D_k[j] = min_i D_{k-1}[i] + SSE(i, j), whose best i grows
-with j (the sum of squared errors is a Monge array): O(K n log n) on all distinct values (Xiaolin Wu, "Optimal
-quantization by matrix searching", J. Algorithms 12, 1991; Groenlund et al., arXiv 1701.07204). It shares no code
-with the library.
+Divide and conquer over the rows of the dynamic programme D_k[j] = min_i D_{k-1}[i] + SSE(i, j), whose best i
+grows with j (the sum of squared errors is a Monge array): O(K n log n) on all distinct values (Xiaolin Wu,
+"Optimal quantization by matrix searching", J. Algorithms 12, 1991; Groenlund et al., arXiv 1701.07204). It
+shares no code with the library.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def optimal_sse(values: np.ndarray, clusters: int, weights: np.ndarray | None = 
     )
 
 
-def sse_of(values: np.ndarray, table: np.ndarray, codes: np.ndarray, weights: np.ndarray | None = None) -> float:
+def sse_of(
+    values: np.ndarray, table: np.ndarray, codes: np.ndarray, weights: np.ndarray | None = None
+) -> float:
     """The (weighted) sum of squared errors of ``table[codes]``, in float64."""
     error = np.asarray(values, dtype=np.float64).ravel() - table.astype(np.float64)[codes.ravel()]
     return float(error @ error if weights is None else (error * error) @ np.ravel(weights).astype(np.float64))
