@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import mltoolkit as mlt
+from mltoolkit.errors import PredictionError
 
 # One entry a prediction; tests/apple/recording.py empties it before each test.
 PREDICTIONS: list[Any] = []
@@ -24,7 +25,11 @@ def _loaded(model: Any) -> Any:
 def predict(model: Any, data: Any, state: Any = None) -> Any:
     """As coremltools' own ``MLModel.predict``; one thread, since the tests are small and run side by side."""
     PREDICTIONS.append(type(data))
-    return _loaded(model).predict(data, threads=1, state=state)
+    try:
+        return _loaded(model).predict(data, threads=1, state=state)
+    except PredictionError as error:
+        # What coremltools itself raises where Core ML fails.
+        raise RuntimeError(f"Unable to compute the prediction using ML Program: {error}") from error
 
 
 def make_state(model: Any) -> Any:
