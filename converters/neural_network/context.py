@@ -50,6 +50,7 @@ class LayerContext:
         exits: whether the iteration of the loop that is being converted was left; None outside loops.
         in_body: whether ``builder`` makes the body of a branch or loop.
         nested: the layers inside the current layer, as far as they were converted.
+        loop_bodies: how often a body of a loop was converted so far.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class LayerContext:
         self.exits: Exits | None = None
         self.in_body = False
         self.nested: list[GraphLayer] = []
+        self.loop_bodies = 0
 
     @property
     def where(self) -> str:

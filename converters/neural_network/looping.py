@@ -22,11 +22,14 @@ from mltoolkit.converters.neural_network.nested import inner_network
 from mltoolkit.converters.neural_network.operands import exact_inputs, scalar, whole_numbers
 from mltoolkit.converters.neural_network.registry import converts
 from mltoolkit.converters.neural_network.sizes import stated_size
-from mltoolkit.errors import InvalidModelError
+from mltoolkit.errors import InvalidModelError, UnsupportedModelError
 from mltoolkit.graph.builder import GraphBuilder, known_shape
 from mltoolkit.graph.common_type import common_type
 from mltoolkit.graph.folding import known_truth
 from mltoolkit.graph.model_graph import GraphLayer
+
+# Each of several loops inside each other may need a few attempts for each attempt at the loop around it.
+_MAX_BODIES = 500
 
 
 @dataclass
@@ -120,15 +123,21 @@ def _settled_body(context: LayerContext, layer: Any) -> tuple[_Body, dict[str, i
         body = _convert_body(context, layer, types)
         settled = {name: common_type(value, body.results[name]) for name, value in types.items()}
         # What did not exist before the loop is carried along as well, in order to be there after it.
-        new = {name: body.results[name] for name in needed if name in body.results and name not in types}
+        new = [name for name in made if name in needed and name in body.results and name not in types]
         if not new and all(known_shape(value) == known_shape(types[name]) for name, value in settled.items()):
             return body, settled
         body.builder.discard()
-        types = settled | {name: common_type(value, value) for name, value in new.items()}
+        types = settled | {name: common_type(body.results[name], body.results[name]) for name in new}
 
 
 def _convert_body(context: LayerContext, layer: Any, types: Mapping[str, ir.Value]) -> _Body:
     params = layer.loop
+    context.loop_bodies += 1
+    if context.loop_bodies > _MAX_BODIES:
+        raise UnsupportedModelError(
+            f"the sizes of the loop's blobs are not settled after {_MAX_BODIES} attempts at bodies",
+            where=context.where,
+        )
     no = context.builder.constant(np.array(False))
     with inner_network(context, "body") as builder:
         builder.input("iteration", np.int64, ())

@@ -237,6 +237,17 @@ def test_loops_inside_loops_and_exits_of_the_inner_one():
     check(layers, [{"data": ONE * value} for value in (0, 5, 20)], "x", "y", "z")
 
 
+def test_loops_deep_inside_each_other_are_converted_in_reasonable_time():
+    # Each level starts its own blob afresh and makes it longer: an attempt at a level needs two below it.
+    layers = [scaled("data", "y", 1)]
+    for level in range(14):
+        name = f"x{level}"
+        grows = [joined_layer(name, "data", f"{name} next"), copy_layer(f"{name} next", name)]
+        layers = [copy_layer("data", name), loop_layer([*layers, *grows], most=2)]
+    with pytest.raises(UnsupportedModelError, match="not settled after 500 attempts"):
+        network_to_graph(network(layers, {"data": (1,)}, ["x0"]))
+
+
 def test_a_blob_that_first_appears_in_the_loop_lives_on():
     layers = [
         copy_layer("data", "x"),
