@@ -41,16 +41,18 @@ def shift_and_scale(
             f"the scales have the shape {scale.shape} but the offsets {offset.shape}", where=where
         )
     _check_blocks(codes.shape, scale.shape, "scales", where)
-    result: NDArray[np.float32] = codes.astype(np.float32)
+    result: NDArray[np.float32] = codes.astype(np.float32, order="C")
     # Each axis is split into (blocks, elements of a block), so that the scales broadcast.
     blocks = [
         part for size, count in zip(codes.shape, scale.shape, strict=True) for part in (count, size // count)
     ]
     split = [part for count in scale.shape for part in (count, 1)]
     by_block = result.reshape(blocks)
-    if offset is not None:
-        by_block -= offset.astype(np.float32).reshape(split)
-    by_block *= scale.astype(np.float32).reshape(split)
+    # Infinite scales give what they give.
+    with np.errstate(all="ignore"):
+        if offset is not None:
+            by_block -= offset.astype(np.float32).reshape(split)
+        by_block *= scale.astype(np.float32).reshape(split)
     return result
 
 

@@ -19,7 +19,7 @@ from mltoolkit.converters.ml_program.compressed_weights import (
     spread,
 )
 from mltoolkit.converters.ml_program.context import MilContext
-from mltoolkit.converters.ml_program.parameters import whole_number
+from mltoolkit.converters.ml_program.parameters import choice, whole_number
 from mltoolkit.converters.ml_program.quantization_parameters import for_axis, numbers, optional_numbers
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.errors import InvalidModelError
@@ -69,7 +69,7 @@ def convert_lut_to_dense(context: MilContext) -> None:
         context.output(look_up(indices, tables, _vector_axis(context), context.where))
         return
     bits = tables.size.bit_length() - 1
-    if tables.ndim != 1 or tables.size != 1 << bits or not 1 <= bits <= 8:
+    if tables.ndim != 1 or not 1 <= bits <= 8 or tables.size != 1 << bits:
         raise InvalidModelError(
             f"a lookup table of shape {tables.shape} goes with no number of bits", where=context.where
         )
@@ -112,7 +112,5 @@ def convert_sparse_blockwise_shift_scale(context: MilContext) -> None:
 @converts("constexpr_cast")
 def convert_cast(context: MilContext) -> None:
     """The same numbers as float32."""
-    wanted = context.const("output_dtype")
-    if wanted != "fp32":
-        raise InvalidModelError(f"constants cannot be cast to {wanted!r}", where=context.where)
+    choice(context, "output_dtype", ("fp32",))
     context.output(numbers(context, "source_val").astype(np.float32))
