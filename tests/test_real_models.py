@@ -13,7 +13,7 @@ from kraken_layers import KRAKEN_LAYERS
 
 import mltoolkit as mlt
 from mltoolkit.custom_layers import CustomLayer
-from mltoolkit.errors import MissingCustomLayerError, UnsupportedModelError
+from mltoolkit.errors import MissingCustomLayerError
 from mltoolkit.formats.features import ArrayFeature, ImageFeature
 
 
@@ -101,15 +101,6 @@ def test_missing_custom_layers_are_named(shared_data: Path, name: str) -> None:
     with pytest.raises(MissingCustomLayerError, match="register_custom_layer") as caught:
         model.predict(random_inputs(model, 4))
     assert any(layer.class_name in str(caught.value) for layer in LAYERS)
-
-
-def test_network_half_of_the_drawing_classifier_runs(shared_data: Path) -> None:
-    model = mlt.load(shared_data / "coreml" / "UpdatableDrawingClassifier.mlmodel")
-    first, second = model.stages.values()
-    outputs = first.predict(random_inputs(first))
-    assert all(np.isfinite(value).all() for value in outputs.values())
-    with pytest.raises(UnsupportedModelError, match="kNearestNeighborsClassifier"):
-        second.predict({})
 
 
 def test_mnist_accuracy_is_the_published_one(shared_data: Path) -> None:

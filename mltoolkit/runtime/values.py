@@ -33,8 +33,8 @@ def bind_values(interface: Interface, data: Mapping[str, Any]) -> dict[str, Any]
 
     Returns:
         By name, for every input: arrays of the described type (a described default where nothing is given),
-        pictures as float32 (C, H, W), ``float`` or ``int``, ``str``, dictionaries of floats, lists; None for an
-        optional input that is not given.
+        pictures as float32 (C, H, W), ``float`` or ``int``, ``str``, dictionaries of floats, lists; None
+        for an optional input that is not given.
 
     Raises:
         InputError: an input is missing, misspelt, of the wrong type or of a shape that is not allowed.
