@@ -1,4 +1,8 @@
-"""Matrix products."""
+"""Matrix products.
+
+Since iOS 17 a constant may be of another type than the other operand, whose type the result has. The product
+is computed as a floating one then, and cut off where the result is a whole number.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import numpy as np
 import onnx_ir as ir
 
 from mltoolkit.converters.ml_program.context import MilContext
+from mltoolkit.converters.ml_program.declared import hub_type
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.errors import UnsupportedModelError
+from mltoolkit.formats.mil_types import TensorType
 from mltoolkit.graph.builder import dtype_of
 
 
@@ -27,11 +33,14 @@ def _transposed(context: MilContext, name: str) -> ir.Value:
 def convert_linear(context: MilContext) -> None:
     """x · weightᵀ + bias, (..., D_in) → (..., D_out)."""
     x, bias = context.value("x"), context.optional("bias")
-    if context.rank(x) == 2 and dtype_of(x) == np.float32:
+    if context.rank(x) == 2 and dtype_of(x) == dtype_of(context.value("weight")) == np.float32:
         context.output(context.op("Gemm", x, context.value("weight"), bias, transB=1))
         return
-    product = context.op("MatMul", x, _transposed(context, "weight"))
-    context.output(context.op("Add", product, bias) if bias is not None else product)
+    weight = _transposed(context, "weight")
+    given = [x, weight] if bias is None else [x, weight, bias]
+    x, weight, *rest = _in_one_type(context, given)
+    product = context.op("MatMul", x, weight)
+    context.output(_as_declared(context, context.op("Add", product, *rest) if rest else product))
 
 
 @converts("matmul")
@@ -39,7 +48,18 @@ def convert_matmul(context: MilContext) -> None:
     """x · y over the last two axes, the others broadcast."""
     x = _transposed(context, "x") if context.const("transpose_x", False) else context.value("x")
     y = _transposed(context, "y") if context.const("transpose_y", False) else context.value("y")
-    context.output(context.op("MatMul", x, y))
+    context.output(_as_declared(context, context.op("MatMul", *_in_one_type(context, [x, y]))))
+
+
+def _in_one_type(context: MilContext, values: list[ir.Value]) -> list[ir.Value]:
+    if len({dtype_of(value) for value in values}) == 1:
+        return values
+    return [context.cast(value, np.float32) for value in values]
+
+
+def _as_declared(context: MilContext, value: ir.Value) -> ir.Value:
+    declared = context.declared()
+    return context.cast(value, hub_type(declared.element)) if isinstance(declared, TensorType) else value
 
 
 @converts("einsum")

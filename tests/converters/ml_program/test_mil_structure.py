@@ -182,6 +182,18 @@ def test_matmul(transpose_x: bool, transpose_y: bool) -> None:
     run("matmul", {"x": x}, given | {"y": second}, np.matmul(X, y))
 
 
+def test_constants_of_another_type() -> None:
+    whole = RNG.integers(-5, 5, (3, 4)).astype(np.int32)
+    run("matmul", {"x": whole}, {"y": WEIGHT.T}, np.trunc(whole @ WEIGHT.T).astype(np.int32))
+    run("linear", {"x": X}, {"weight": whole}, X @ whole.T.astype(np.float32))
+    run(
+        "linear",
+        {"x": X[0]},
+        {"weight": whole, "bias": np.int32([1, 2, 3])},
+        X[0] @ whole.T.astype(np.float32) + np.float32([1, 2, 3]),
+    )
+
+
 def test_einsum_broadcasts() -> None:
     a = RNG.normal(size=(1, 3, 2, 4)).astype(np.float32)
     b = RNG.normal(size=(5, 4, 2, 6)).astype(np.float32)
