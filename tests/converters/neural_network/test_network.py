@@ -240,9 +240,9 @@ def test_missing_outputs_are_named() -> None:
 def test_other_kinds_are_refused_by_name() -> None:
     spec = new_model()
     spec.specificationVersion = 1
-    spec.glmRegressor.SetInParent()
+    spec.wordTagger.SetInParent()
     array(spec.description.input, "x", 3)
-    with pytest.raises(UnsupportedModelError, match="glmRegressor"):
+    with pytest.raises(UnsupportedModelError, match="wordTagger"):
         predict(spec, x=np.zeros(3))
 
 
