@@ -58,7 +58,10 @@ class ClassicalPredictor(ABC):
         """
         if taps:
             raise ArgumentError("only neural networks and ML Programs have values to tap")
-        return self._predict(bind_values(self.interface, data))
+        values = bind_values(self.interface, data)
+        # Infinite and missing numbers go through to the outputs, without warnings of NumPy.
+        with np.errstate(all="ignore"):
+            return self._predict(values)
 
     @abstractmethod
     def _predict(self, values: Mapping[str, Any]) -> Prediction: ...

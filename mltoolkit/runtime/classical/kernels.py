@@ -154,7 +154,6 @@ class Kernel:
         products = vectors.products(vector)
         if self._kind == "linearKernel":
             return products
-        with np.errstate(over="ignore"):
-            shifted = self._parameters.gamma * products + self._parameters.c
-            made = np.tanh(shifted) if self._kind == "sigmoidKernel" else shifted**self._parameters.degree
+        shifted = self._parameters.gamma * products + self._parameters.c
+        made = np.tanh(shifted) if self._kind == "sigmoidKernel" else shifted**self._parameters.degree
         return made

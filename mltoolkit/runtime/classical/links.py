@@ -24,9 +24,8 @@ def logistic(scores: Floats) -> Floats:
 
 def softmax(scores: Floats) -> Floats:
     """exp(x_i) / sum_j exp(x_j)."""
-    with np.errstate(invalid="ignore"):
-        powers = np.exp(scores - np.max(scores))
-        made: Floats = powers / np.sum(powers)
+    powers = np.exp(scores - np.max(scores))
+    made: Floats = powers / np.sum(powers)
     return made
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from classical_specs import EXAMPLES, described, glm_classifier
-from google.protobuf.message import DecodeError
+from field_mutations import mutate
 
 import mltoolkit as mlt
 from mltoolkit.errors import ArgumentError, MLToolkitError, UnsupportedModelError
@@ -76,27 +76,20 @@ def test_there_is_nothing_to_tap_and_no_graph() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.__name__)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_damaged_models_raise_the_projects_errors_only(example: Any) -> None:
-    spec, inputs = example()
-    data = spec.SerializeToString(deterministic=True)
-    generator = np.random.default_rng(len(data))
-    outcomes = {"runs": 0, "refused": 0, "no message": 0}
-    for _ in range(80):
-        damaged = bytearray(data)
-        for place in generator.integers(0, len(data), generator.integers(1, 4)):
-            damaged[place] = generator.integers(0, 256)
-        changed = new_model()
-        try:
-            changed.ParseFromString(bytes(damaged))
-        except DecodeError:
-            outcomes["no message"] += 1
-            continue
+    generator = np.random.default_rng(len(example.__name__))
+    outcomes = {"runs": 0, "refused": 0}
+    for _ in range(60):
+        spec, inputs = example()
+        for _ in range(generator.integers(1, 4)):
+            mutate(spec, generator)
         started = time.perf_counter()
         try:
-            mlt.Model.from_spec(changed).predict(inputs)
+            mlt.Model.from_spec(spec).predict(inputs)
             outcomes["runs"] += 1
         except MLToolkitError:
             outcomes["refused"] += 1
         # Milliseconds where nothing goes wrong; this machine may be busy.
         assert time.perf_counter() - started < 5, "a damaged model keeps the machine busy"
-    assert outcomes["refused"], outcomes
+    assert min(outcomes.values()) >= 5, outcomes
