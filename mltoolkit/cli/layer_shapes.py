@@ -6,6 +6,8 @@ from typing import Any
 
 from mltoolkit.errors import MLToolkitError
 from mltoolkit.formats.features import ArrayFeature
+from mltoolkit.formats.ml_program import program_of
+from mltoolkit.formats.networks import network_of
 from mltoolkit.graph.builder import Dimension
 from mltoolkit.model import Model
 
@@ -27,6 +29,8 @@ def layer_shapes(model: Model, path: tuple[str, ...] = ()) -> tuple[dict[tuple[s
             if reason:
                 reasons.append(f"stage {name!r}: {reason}")
         return found, " ".join(reasons)
+    if network_of(model.spec) is None and program_of(model.spec) is None:
+        return {path: []}, ""  # classical models have no layers
     open_shapes = {
         feature.name: tuple(size or _OPEN_SIZE for size in feature.shape)
         for feature in model.inputs

@@ -110,5 +110,6 @@ def test_inspect_shows_every_stage(tmp_path: Path) -> None:
     ):
         assert text in shown.output
     assert "Class labels: 3" in shown.output
+    assert "not shown" not in shown.output
     plain = CliRunner().invoke(app, ["inspect", "--json", str(tmp_path / "ants.mlmodel")])
     assert plain.exit_code == 0, plain.output
