@@ -33,7 +33,8 @@ def _transposed(context: MilContext, name: str) -> ir.Value:
 def convert_linear(context: MilContext) -> None:
     """x · weightᵀ + bias, (..., D_in) → (..., D_out)."""
     x, bias = context.value("x"), context.optional("bias")
-    if context.rank(x) == 2 and dtype_of(x) == dtype_of(context.value("weight")) == np.float32:
+    floating = all(dtype_of(value) == np.float32 for value in (x, context.value("weight"), bias or x))
+    if context.rank(x) == 2 and floating:
         context.output(context.op("Gemm", x, context.value("weight"), bias, transB=1))
         return
     weight = _transposed(context, "weight")
