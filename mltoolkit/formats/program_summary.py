@@ -116,7 +116,7 @@ def _decompressed(operation: Any, weights: dict[str, ProgramWeight]) -> ProgramW
 
 
 def _storage(kind: str, types: dict[str, TensorType], parts: list[ProgramWeight]) -> str:
-    """How a weight is stored, in the words used for NeuralNetworks; what is left out by a mask is ``sparse``."""
+    """How a weight is stored, in the words used for NeuralNetworks; behind a mask it is ``sparse``."""
     inner = parts[-1].storage if parts else ""
     if kind == "constexpr_sparse_to_dense":
         data = types.get("nonzero_data")
