@@ -61,6 +61,8 @@ def environment(outcomes: Path, sample: int) -> dict[str, str]:
         "APPLE_SUITE_STATE": "apple_suite_adapter:make_state",
         "APPLE_OUTCOMES": str(outcomes),
         "APPLE_SAMPLE": str(sample),
+        # One thread a process: there is a process a core already.
+        "OMP_NUM_THREADS": "1",
         # NumPy's vectorised argsort orders equal numbers by the processor's features; the expected values of two
         # tests of topK are those of the plain one.
         "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR" if platform.machine() == "x86_64" else "",
