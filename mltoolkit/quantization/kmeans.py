@@ -23,9 +23,10 @@ def kmeans_1d(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """The table of ``clusters`` values with the (nearly) least squared error, and the nearest entry's codes.
 
-    The search is global (dynamic programming on a grid, refined exactly: see ``kmeans_search``),
-    deterministic, and within 0.1 % of the optimum. Up to ``clusters`` distinct values are reproduced exactly.
-    Any scale will do; the arithmetic is float64 about the median.
+    The search is global (dynamic programming on a grid, refined exactly: see ``kmeans_search``) and
+    deterministic. Measured against the exact optimum its error is within 0.1 % for all usual distributions;
+    of 10,335 random mixtures of very different scales one was 0.3 % off. Up to ``clusters`` distinct values
+    are reproduced exactly. Any scale will do; the arithmetic is float64 about the median.
 
     Args:
         values: float16 or float32, any shape and size, finite.

@@ -79,7 +79,7 @@ def _search_everywhere(points: Points, grid: Positions, clusters: int) -> Positi
     longest = 6 * cells // clusters + 1
     while True:
         bounds = best_partition(mass, moment, clusters, longest)
-        # Where a longer cluster were better, its pieces show, one of them longer than half of what is allowed.
+        # Where a longer cluster were better, its pieces show, one of them longer than half the limit.
         found = int(np.diff(bounds).max())
         if longest >= cells - clusters + 1 or found <= longest // 2:
             return bounds

@@ -1,4 +1,4 @@
-"""The exact optimum of one-dimensional k-means: the reference for the tests and benchmarks of the k-means room.
+"""The exact optimum of one-dimensional k-means: the reference for tests and benchmarks.
 
 Divide and conquer over the rows of the dynamic programme D_k[j] = min_i D_{k-1}[i] + SSE(i, j), whose best i
 grows with j (the sum of squared errors is a Monge array): O(K n log n) on all distinct values (Xiaolin Wu,
