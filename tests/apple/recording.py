@@ -19,7 +19,11 @@ _SEED = 2026
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the sample."""
+    """Note how many tests there are, and keep the sample."""
+    target = os.environ.get("APPLE_OUTCOMES")
+    if target:
+        # Every worker collects the same tests and writes the same number.
+        Path(target).with_suffix(".collected").write_text(str(len(items)), encoding="utf-8")
     wanted = int(os.environ.get("APPLE_SAMPLE", "0"))
     if not wanted or len(items) <= wanted:
         return

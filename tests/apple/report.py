@@ -15,7 +15,12 @@ from suites import Suite
 def write_report(suites: Sequence[Suite], outcomes: Path, document: Path) -> None:
     """Write the document: a table of counts, and every failing test with its reason."""
     results = {suite.name: read_outcomes(outcomes / f"{suite.name}.jsonl") for suite in suites}
-    document.write_text("\n".join(_lines(suites, results)) + "\n", encoding="utf-8")
+    collected = {suite.name: _read_count(outcomes / f"{suite.name}.collected") for suite in suites}
+    document.write_text("\n".join(_lines(suites, results, collected)) + "\n", encoding="utf-8")
+
+
+def _read_count(path: Path) -> int:
+    return int(path.read_text(encoding="utf-8")) if path.exists() else 0
 
 
 def read_outcomes(path: Path) -> list[dict[str, Any]]:
@@ -25,7 +30,9 @@ def read_outcomes(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _lines(suites: Sequence[Suite], results: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+def _lines(
+    suites: Sequence[Suite], results: dict[str, list[dict[str, Any]]], collected: dict[str, int]
+) -> Iterator[str]:
     yield "# Conformance: Apple's own tests"
     yield ""
     yield (
@@ -47,7 +54,7 @@ def _lines(suites: Sequence[Suite], results: dict[str, list[dict[str, Any]]]) ->
         passed = sum(row["outcome"] != "failed" for row in predicting)
         share = f"{passed} ({passed / len(predicting):.2%})" if predicting else ""
         yield (
-            f"| {suite.title} | {len(rows)} | {count['passed'] + count['xpassed']} | {count['failed']} "
+            f"| {suite.title} | {_share_run(len(rows), collected[suite.name])} | {count['passed'] + count['xpassed']} | {count['failed']} "
             f"| {count['skipped']} | {count['xfailed']} | {len(predicting)} | {share} |"
         )
     for suite in suites:
@@ -57,6 +64,10 @@ def _lines(suites: Sequence[Suite], results: dict[str, list[dict[str, Any]]]) ->
             yield f"## {suite.title}: what fails"
             yield ""
             yield from _failures(failed)
+
+
+def _share_run(run: int, collected: int) -> str:
+    return f"{run:,} of {collected:,}, drawn with a seed" if run < collected else f"{run:,}"
 
 
 def _failures(failed: Sequence[dict[str, Any]]) -> Iterator[str]:

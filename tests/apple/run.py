@@ -69,7 +69,7 @@ def environment(outcomes: Path, sample: int) -> dict[str, str]:
     }
 
 
-def run(suite: Suite, folder: Path) -> Path:
+def run(suite: Suite, folder: Path, sample: int = 0) -> Path:
     """Run a suite and return the file of its outcomes, which replace those of the last time."""
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = folder / f"{suite.name}.jsonl"
@@ -77,7 +77,7 @@ def run(suite: Suite, folder: Path) -> Path:
     print(f"== {suite.name}: {suite.title}", flush=True)
     with (folder / f"{suite.name}.log").open("w", encoding="utf-8") as log:
         subprocess.run(
-            command(suite), env=environment(outcomes, suite.sample), stdout=log, stderr=subprocess.STDOUT, check=False
+            command(suite), env=environment(outcomes, sample or suite.sample), stdout=log, stderr=subprocess.STDOUT, check=False
         )
     if not outcomes.exists():
         sys.exit(f"no test ran; see {log.name}")
@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("suites", nargs="*", choices=[[], *(suite.name for suite in SUITES)])
     parser.add_argument("--report", action="store_true", help="only write docs/conformance.md again")
     parser.add_argument("--subset", action="store_true", help="a seeded sample, checked against the document")
+    parser.add_argument("--sample", type=int, default=0, help="draw this many tests of each suite, with a fixed seed")
     arguments = parser.parse_args()
     if not (TOOLS / "apple_suite.py").exists():
         sys.exit(f"the plugin apple_suite.py is not in {TOOLS}; set MLTOOLKIT_SHARED")
@@ -112,7 +113,7 @@ def main() -> None:
     if not arguments.report:
         for suite in SUITES:
             if not arguments.suites or suite.name in arguments.suites:
-                run(suite, OUTCOMES)
+                run(suite, OUTCOMES, arguments.sample)
     write_report(SUITES, OUTCOMES, DOCUMENT)
 
 
