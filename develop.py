@@ -41,9 +41,7 @@ PIP = (environment_python(), "-m", "pip", "--disable-pip-version-check", "--quie
 def run(*command: str | Path, quiet_warnings: bool = False) -> None:
     """Run a command in the project folder; stop with its exit code when it fails."""
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"} if quiet_warnings else None
-    code = subprocess.run(
-        [str(part) for part in command], cwd=PROJECT, env=environment, check=False
-    ).returncode
+    code = subprocess.run([str(part) for part in command], cwd=PROJECT, env=environment, check=False).returncode
     if code:
         sys.exit(code)
 
@@ -70,9 +68,7 @@ def install() -> None:
 def main() -> None:
     """Parse the job, set up, run it."""
     if not SUPPORTED[0] <= sys.version_info[:2] < SUPPORTED[1]:
-        sys.exit(
-            f"mltoolkit needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]} ({sys.executable})."
-        )
+        sys.exit(f"mltoolkit needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]} ({sys.executable}).")
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -98,9 +98,7 @@ def cell(pair: tuple[float, float], many: float, nbits: int, options: argparse.N
 
 def main() -> None:
     """Print one table; exit with 1 where bits differ."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--codes", type=int, default=1 << 18)
     parser.add_argument("--many", type=int, default=1 << 24)
     parser.add_argument("--rounds", type=int, default=5)

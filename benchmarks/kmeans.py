@@ -101,9 +101,7 @@ def main() -> None:
                 speed = theirs / ours
                 target = TARGETS.get((n, clusters), 1.0)
                 if speed < target or ratio > 1.001:
-                    missed.append(
-                        f"n={n} K={clusters} {name}: {speed:.1f}x (target {target:g}x), error {ratio:.5f}"
-                    )
+                    missed.append(f"n={n} K={clusters} {name}: {speed:.1f}x (target {target:g}x), error {ratio:.5f}")
                 print(
                     f"{n:>9} {clusters:>4} {name:<13} {ours * 1e3:>9.2f} {ratio:>8.5f} "
                     f"{theirs * 1e3:>11.1f} {their_ratio:>8.3f} {speed:>7.1f}x",

@@ -139,9 +139,7 @@ def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     # An installed package has its bytecode; writing it here is the first run's work.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    result = subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+    result = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
         raise SystemExit(result.stderr)
     return result
@@ -197,17 +195,14 @@ def _print_loading(folder: Path, rounds: int) -> None:
     else:
         print(f"SqueezeNet is skipped: there is no {_SQUEEZENET} (set MLTOOLKIT_SHARED)")
     commands = {
-        name: ["-c", _LOAD if file.suffix == ".mlmodel" else _LOAD_NATIVE, str(file)]
-        for name, file in files.items()
+        name: ["-c", _LOAD if file.suffix == ".mlmodel" else _LOAD_NATIVE, str(file)] for name, file in files.items()
     }
     print(f"load to first prediction: least (median) of {rounds} processes; peak memory ÷ file")
     columns = ("fresh wall s", "CPU s", "next wall s", "CPU s")
     print(f"{'':16}{'MB':>6}" + "".join(f"{column:>16}" for column in columns) + f"{'load':>7}{'+ run':>7}")
     for name, rows in _interleaved(commands, _load, rounds).items():
         size = files[name].stat().st_size
-        memory = "".join(
-            f"{'' if np.isnan(peak) else f'{peak:.2f}':>7}" for peak in np.median(rows[:, 4:], 0) / size
-        )
+        memory = "".join(f"{'' if np.isnan(peak) else f'{peak:.2f}':>7}" for peak in np.median(rows[:, 4:], 0) / size)
         print(f"{name:16}{size / 1e6:6.1f}{_least_and_median(rows[:, :4])}{memory}")
 
 
@@ -232,9 +227,7 @@ def _print_imported() -> None:
 
 def main() -> None:
     """Measure and print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="2 rounds")
     options = parser.parse_args()

@@ -25,9 +25,7 @@ _STAGES = (
 _LAST = 1280
 
 
-def _inverted_residual(
-    build: NetworkBuilder, name: str, blob: str, channels: tuple[int, int, int], stride: int
-) -> str:
+def _inverted_residual(build: NetworkBuilder, name: str, blob: str, channels: tuple[int, int, int], stride: int) -> str:
     inputs, hidden, outputs = channels
     branch = blob
     if hidden != inputs:
@@ -39,9 +37,7 @@ def _inverted_residual(
     return build.add(f"{name}_add", [blob, branch]) if stride == 1 and inputs == outputs else branch
 
 
-def mobilenetv2_spec(
-    seed: int = 0, *, batchnorm: bool = True, image_size: int = 224, classes: int = 1000
-) -> Any:
+def mobilenetv2_spec(seed: int = 0, *, batchnorm: bool = True, image_size: int = 224, classes: int = 1000) -> Any:
     """A ``neuralNetworkClassifier`` of specification 1: ``image`` → ``classLabel``, ``classLabelProbs``.
 
     Args:

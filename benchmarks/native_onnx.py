@@ -42,8 +42,7 @@ class _Export:
             bias = read_weight(params.bias, shape[:1], layer.name)
         else:
             gamma, beta, mean, variance = (
-                read_weight(getattr(norm, field), shape[:1], field)
-                for field in ("gamma", "beta", "mean", "variance")
+                read_weight(getattr(norm, field), shape[:1], field) for field in ("gamma", "beta", "mean", "variance")
             )
             factor = gamma / np.sqrt(variance + norm.epsilon)
             weights, bias = weights * factor[:, None, None, None], beta - mean * factor

@@ -55,9 +55,9 @@ class NetworkBuilder:
         """A convolution of (outputs, inputs, size) with its batch normalisation; padded by half its size."""
         outputs, inputs, size = shape
         fan_in = inputs // groups * size * size
-        weights = self.rng.standard_normal(
-            (outputs, inputs // groups, size, size), dtype=np.float32
-        ) * np.sqrt(2 / fan_in)
+        weights = self.rng.standard_normal((outputs, inputs // groups, size, size), dtype=np.float32) * np.sqrt(
+            2 / fan_in
+        )
         gammas = (gamma * self.rng.uniform(0.8, 1.2, outputs)).astype(np.float32)
         beta = self.rng.normal(0, 0.1, outputs).astype(np.float32)
         mean = self.rng.normal(0, 0.1, outputs).astype(np.float32)
@@ -124,9 +124,7 @@ class NetworkBuilder:
         """A fully connected layer."""
         message = self._add("innerProduct", name, [blob])
         message.inputChannels, message.outputChannels, message.hasBias = inputs, outputs, True
-        write_float32(
-            message.weights, self.rng.standard_normal((outputs, inputs), dtype=np.float32) / np.sqrt(inputs)
-        )
+        write_float32(message.weights, self.rng.standard_normal((outputs, inputs), dtype=np.float32) / np.sqrt(inputs))
         write_float32(message.bias, np.zeros(outputs, np.float32))
         return name
 
@@ -163,9 +161,7 @@ def classifier_spec(description: str, image_size: int, classes: int) -> tuple[An
 
 def write_command(make_spec: Callable[..., Any], description: str) -> None:
     """The command line of a shape: write it to a file."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fold-batchnorm", action="store_true")

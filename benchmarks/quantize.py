@@ -99,9 +99,7 @@ def _linear(folded: Any, with_batchnorm: Any, folded_path: Path) -> None:
             _cpu(lambda model=model, nbits=nbits: mlt.quantize_weights(model, nbits, "linear"), 5)
             for model in (folded, with_batchnorm)
         )
-        print(
-            f"  {nbits} bits, CPU seconds      {slow:11.3f}  {fast:11.3f}  {slow / fast:5.1f}×  {both:15.3f}"
-        )
+        print(f"  {nbits} bits, CPU seconds      {slow:11.3f}  {fast:11.3f}  {slow / fast:5.1f}×  {both:15.3f}")
 
 
 def _kmeans(with_batchnorm: Any, full: bool) -> None:
@@ -136,8 +134,7 @@ def _kmeans(with_batchnorm: Any, full: bool) -> None:
         # Their time per weight grows with the size; the largest sampled layer stands for all larger ones.
         sizes = sorted((weights[name].size, slow[name]) for name in chosen)
         total = sum(
-            values.size
-            * next((t / size for size, t in sizes if size >= values.size), sizes[-1][1] / sizes[-1][0])
+            values.size * next((t / size for size, t in sizes if size >= values.size), sizes[-1][1] / sizes[-1][0])
             for values in weights.values()
         )
         remark = "EXTRAPOLATED from the sampled layers, seconds per weight; --full measures it"
@@ -146,9 +143,7 @@ def _kmeans(with_batchnorm: Any, full: bool) -> None:
 
 def _memory(path: Path, folded_path: Path) -> None:
     size = path.stat().st_size
-    print(
-        "\npeak resident memory of load + quantize + save in a process of its own, in multiples of the file"
-    )
+    print("\npeak resident memory of load + quantize + save in a process of its own, in multiples of the file")
     runs = [(_MEMORY, path, "mltoolkit", nbits, mode) for nbits, mode in _MEMORY_RUNS]
     runs.append((_MEMORY_COREMLTOOLS, folded_path, "coremltools", 8, "linear"))
     for script, source, who, nbits, mode in runs:
@@ -164,9 +159,7 @@ def _memory(path: Path, folded_path: Path) -> None:
 
 def main() -> None:
     """Build the models, time and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="run coremltools' k-means on every layer")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -19,9 +19,7 @@ _EXPANSION = 4
 def _bottleneck(build: NetworkBuilder, name: str, blob: str, inputs: int, width: int, stride: int) -> str:
     outputs = width * _EXPANSION
     branch = build.relu(f"{name}_relu1", build.convolution(f"{name}_conv1", blob, (width, inputs, 1)))
-    branch = build.relu(
-        f"{name}_relu2", build.convolution(f"{name}_conv2", branch, (width, width, 3), stride)
-    )
+    branch = build.relu(f"{name}_relu2", build.convolution(f"{name}_conv2", branch, (width, width, 3), stride))
     # A small last gamma keeps the sum of 16 residual branches of order one.
     branch = build.convolution(f"{name}_conv3", branch, (outputs, width, 1), gamma=0.4)
     if stride != 1 or inputs != outputs:
@@ -29,9 +27,7 @@ def _bottleneck(build: NetworkBuilder, name: str, blob: str, inputs: int, width:
     return build.relu(f"{name}_relu3", build.add(f"{name}_add", [blob, branch]))
 
 
-def resnet50_spec(
-    seed: int = 0, *, batchnorm: bool = True, image_size: int = 224, classes: int = 1000
-) -> Any:
+def resnet50_spec(seed: int = 0, *, batchnorm: bool = True, image_size: int = 224, classes: int = 1000) -> Any:
     """A ``neuralNetworkClassifier`` of specification 1: ``image`` → ``classLabel``, ``classLabelProbs``.
 
     Args:

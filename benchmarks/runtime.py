@@ -51,9 +51,7 @@ class Contest:
     theirs: Callable[[], Probabilities]
 
 
-def _normalised(
-    model: mltoolkit.Model, feature: ImageFeature, pixels: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _normalised(model: mltoolkit.Model, feature: ImageFeature, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """The prepared picture (1, 3, H, W) after the preprocessing that the file asks for."""
     scaler = model.spec.neuralNetworkClassifier.preprocessing[0].scaler
     biases = [scaler.redBias, scaler.greenBias, scaler.blueBias]
@@ -114,9 +112,7 @@ def _measure(contest: Contest, rounds: int) -> tuple[NDArray[np.float64], NDArra
 
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--quick", action="store_true", help="5 rounds")
     options = parser.parse_args()

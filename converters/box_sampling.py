@@ -42,9 +42,7 @@ def _around_centre(builder: GraphBuilder, centre: ir.Value, size: ir.Value) -> I
     return builder.op("Sub", centre, reach), builder.op("Add", centre, reach)
 
 
-def positions(
-    builder: GraphBuilder, interval: Interval, mode: SamplingMode, count: int, scale: float
-) -> ir.Value:
+def positions(builder: GraphBuilder, interval: Interval, mode: SamplingMode, count: int, scale: float) -> ir.Value:
     """Where every box is sampled along one axis, (n, count).
 
     Args:

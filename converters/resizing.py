@@ -21,9 +21,7 @@ SPATIAL = (2, 3)
 NEAREST = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
 
 
-def resize_bilinear(
-    builder: GraphBuilder, image: ir.Value, target: tuple[int, int], mode: SamplingMode
-) -> ir.Value:
+def resize_bilinear(builder: GraphBuilder, image: ir.Value, target: tuple[int, int], mode: SamplingMode) -> ir.Value:
     """Bilinear interpolation at the grid points of a mode.
 
     Args:

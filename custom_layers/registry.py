@@ -36,9 +36,7 @@ def register_custom_layer(layer_class: _AnyLayerClass) -> _AnyLayerClass:
 
 def _checked_name(layer_class: object) -> str:
     if not (isinstance(layer_class, type) and issubclass(layer_class, CustomLayer)):
-        raise ArgumentError(
-            f"a custom layer is a subclass of mltoolkit.custom_layers.CustomLayer, not {layer_class!r}"
-        )
+        raise ArgumentError(f"a custom layer is a subclass of mltoolkit.custom_layers.CustomLayer, not {layer_class!r}")
     if not layer_class.class_name:
         raise ArgumentError(
             f"the custom layer {layer_class.__name__} has no class_name",

@@ -328,9 +328,7 @@ class Model:
         try:
             return predictor.run(data, threads=threads or 0, taps=taps, **options)
         except MemoryError as error:
-            raise UnsupportedModelError(
-                "the model needs more memory than there is", where=self.name or None
-            ) from error
+            raise UnsupportedModelError("the model needs more memory than there is", where=self.name or None) from error
 
     def prepare_image(self, feature: ImageFeature | str, image: Any, crop: Crop = "whole") -> PreparedImage:
         """A picture as :meth:`predict` needs it, to give it to several models without decoding it again.
@@ -349,9 +347,7 @@ class Model:
         if isinstance(feature, str):
             images = {item.name: item for item in self.inputs if isinstance(item, ImageFeature)}
             if feature not in images:
-                raise ArgumentError(
-                    f"the model has no image input {feature!r}", fix=did_you_mean(feature, images)
-                )
+                raise ArgumentError(f"the model has no image input {feature!r}", fix=did_you_mean(feature, images))
             feature = images[feature]
         return prepare_image(feature, image, crop)
 
@@ -391,8 +387,6 @@ def _unpickle(
 ) -> Model:
     spec = new_model()
     spec.ParseFromString(data)
-    model = Model(
-        spec, name=name, custom_layers=custom_layers, weights_dir=weights_dir, function_name=function_name
-    )
+    model = Model(spec, name=name, custom_layers=custom_layers, weights_dir=weights_dir, function_name=function_name)
     model.quantization_report = report
     return model

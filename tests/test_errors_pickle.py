@@ -11,9 +11,7 @@ from mltoolkit import errors
 KINDS = [
     kind
     for kind in vars(errors).values()
-    if isinstance(kind, type)
-    and issubclass(kind, errors.MLToolkitError)
-    and kind is not errors.MissingExtraError
+    if isinstance(kind, type) and issubclass(kind, errors.MLToolkitError) and kind is not errors.MissingExtraError
 ]
 
 

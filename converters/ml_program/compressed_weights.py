@@ -37,15 +37,11 @@ def shift_and_scale(
         InvalidModelError: the shapes do not fit together.
     """
     if offset is not None and offset.shape != scale.shape:
-        raise InvalidModelError(
-            f"the scales have the shape {scale.shape} but the offsets {offset.shape}", where=where
-        )
+        raise InvalidModelError(f"the scales have the shape {scale.shape} but the offsets {offset.shape}", where=where)
     _check_blocks(codes.shape, scale.shape, "scales", where)
     result: NDArray[np.float32] = codes.astype(np.float32, order="C")
     # Each axis is split into (blocks, elements of a block), so that the scales broadcast.
-    blocks = [
-        part for size, count in zip(codes.shape, scale.shape, strict=True) for part in (count, size // count)
-    ]
+    blocks = [part for size, count in zip(codes.shape, scale.shape, strict=True) for part in (count, size // count)]
     split = [part for count in scale.shape for part in (count, 1)]
     by_block = result.reshape(blocks)
     # Infinite scales give what they give.
@@ -75,15 +71,11 @@ def look_up(indices: NDArray[Any], tables: NDArray[Any], vector_axis: int | None
     groups, (entries, length) = tables.shape[:-2], tables.shape[-2:]
     _check_blocks(indices.shape, groups, "lookup tables", where)
     if length != 1 and (vector_axis is None or not -indices.ndim <= vector_axis < indices.ndim):
-        raise InvalidModelError(
-            f"vectors of {length} elements cannot lie along the axis {vector_axis}", where=where
-        )
+        raise InvalidModelError(f"vectors of {length} elements cannot lie along the axis {vector_axis}", where=where)
     if indices.size * length > _MAX_ELEMENTS:
         raise InvalidModelError(f"{indices.size} vectors of {length} elements are too many", where=where)
     if indices.size and int(indices.max()) >= entries:
-        raise InvalidModelError(
-            f"an index is {int(indices.max())} but the table has {entries} entries", where=where
-        )
+        raise InvalidModelError(f"an index is {int(indices.max())} but the table has {entries} entries", where=where)
     flat = _plain_floats(tables).reshape(-1, length)
     axis = (vector_axis or 0) % indices.ndim + 1
     result = np.empty((*indices.shape[:axis], length, *indices.shape[axis:]), dtype=flat.dtype)
@@ -105,9 +97,7 @@ def spread(nonzero: NDArray[Any], mask: NDArray[Any], where: str) -> NDArray[Any
     places = mask.astype(np.bool_, copy=False)
     count = int(np.count_nonzero(places))
     if nonzero.shape != (count,):
-        raise InvalidModelError(
-            f"the mask has {count} places for elements of shape {nonzero.shape}", where=where
-        )
+        raise InvalidModelError(f"the mask has {count} places for elements of shape {nonzero.shape}", where=where)
     kept = _plain_floats(nonzero)
     result = np.zeros(places.shape, dtype=kept.dtype)
     result[places] = kept

@@ -148,8 +148,7 @@ class MilContext:
         """Whether the input is given and known before the model runs."""
         bound = self.bound(name)
         return len(bound) == 1 and (
-            isinstance(bound[0], Constant)
-            or (isinstance(bound[0], ir.Value) and bound[0].const_value is not None)
+            isinstance(bound[0], Constant) or (isinstance(bound[0], ir.Value) and bound[0].const_value is not None)
         )
 
     def stored(self, name: str) -> Any:
@@ -244,9 +243,7 @@ class MilContext:
         """Emit an ONNX node with one output; attributes as keywords."""
         return self.builder.op(op_type, *inputs, attributes=attributes)
 
-    def constant(
-        self, array: NDArray[Any] | Sequence[int] | Sequence[float] | float | int, name: str = ""
-    ) -> ir.Value:
+    def constant(self, array: NDArray[Any] | Sequence[int] | Sequence[float] | float | int, name: str = "") -> ir.Value:
         """A constant of the graph: Python integers become int64, floats float32."""
         return self.builder.constant(array, name=f"{operation_name(self.operation)}/{name}" if name else "")
 

@@ -89,9 +89,7 @@ def _loop_body(context: MilContext, like: Sequence[ir.Value]) -> tuple[ir.Graph,
             context.scopes.bind(argument.name, value)
         results = convert_inner(context, 1)
         if len(results) != len(variables):
-            raise InvalidModelError(
-                "the loop's body gives other variables than it takes", where=context.where
-            )
+            raise InvalidModelError("the loop's body gives other variables than it takes", where=context.where)
         with context.scopes.block():
             goes_on = _condition(context, results)
         graph = builder.body([goes_on, *results])
@@ -113,7 +111,5 @@ def _common_type(context: MilContext, first: ir.Value, second: ir.Value) -> ir.V
         raise InvalidModelError(
             f"a value has the shape {shapes[0]} on one way and {shapes[1]} on another", where=context.where
         )
-    sizes = [
-        one if isinstance(one, int) and one == other else None for one, other in zip(*shapes, strict=True)
-    ]
+    sizes = [one if isinstance(one, int) and one == other else None for one, other in zip(*shapes, strict=True)]
     return ir.Value(type=first.type, shape=ir.Shape(sizes))

@@ -28,9 +28,7 @@ def convert_conv(context: MilContext) -> None:
 def convert_conv_quantized(context: MilContext) -> None:
     """Conv with the weight codes · scale + bias; scale and bias are one number or one for each of C_out."""
     if context.const("quantization_type") != "linear":
-        raise UnsupportedModelError(
-            "a quantized convolution has no input for a lookup table", where=context.where
-        )
+        raise UnsupportedModelError("a quantized convolution has no input for a lookup table", where=context.where)
     codes = numbers(context, "weight", "u")
     decoded = codes.astype(np.float32)
     for name, combine in (("quant_scale", np.multiply), ("quant_bias", np.add)):

@@ -78,9 +78,7 @@ def _boxes(context: MilContext) -> tuple[ir.Value, ir.Value | None]:
         return boxes, context.constant(np.arange(context.static_shape(boxes)[0], dtype=np.int64))
     shape = context.shape("roi")
     if len(shape) != 5 or shape[2] not in (4, 5):
-        raise InvalidModelError(
-            f"roi has shape {shape} where [n, 1, 4 or 5, 1, 1] is needed", where=context.where
-        )
+        raise InvalidModelError(f"roi has shape {shape} where [n, 1, 4 or 5, 1, 1] is needed", where=context.where)
     boxes = reshaped(context, context.value("roi"), [-1, shape[2]])
     if shape[2] == 4:
         return boxes, None

@@ -54,9 +54,7 @@ def agree(value: ir.Value | NDArray[Any], declared: TensorType, where: str) -> N
         value.shape = ir.Shape(list(declared.shape))
     shape = tuple(size if isinstance(size, int) else None for size in value.shape)
     _check_sizes(shape, declared, where)
-    completed = [
-        known if known is not None else stated for known, stated in zip(shape, declared.shape, strict=True)
-    ]
+    completed = [known if known is not None else stated for known, stated in zip(shape, declared.shape, strict=True)]
     if math.prod(size or 1 for size in completed) > MAX_ELEMENTS:
         raise InvalidModelError(f"a tensor of shape {tuple(completed)} does not fit into memory", where=where)
     if value.const_value is None and completed != list(shape):

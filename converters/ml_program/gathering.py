@@ -54,9 +54,7 @@ def convert_gather_along_axis(context: MilContext) -> None:
         for index, (one, other) in enumerate(zip(given, sizes, strict=True))
         if index != axis
     ):
-        raise InvalidModelError(
-            f"indices of shape {given} do not fit a tensor of shape {sizes}", where=context.where
-        )
+        raise InvalidModelError(f"indices of shape {given} do not fit a tensor of shape {sizes}", where=context.where)
     context.output(context.op("GatherElements", x, indices, axis=axis))
 
 

@@ -35,9 +35,7 @@ def convert_gru(context: MilContext) -> None:
         in_gate_order(weights(context, name, (3 * features, size)), _STORED, _ONNX)
         for name, size in (("weight_ih", inputs), ("weight_hh", features))
     ]
-    biases = [
-        in_gate_order(bias(context, name, 3 * features), _STORED, _ONNX) for name in ("input_bias", "bias")
-    ]
+    biases = [in_gate_order(bias(context, name, 3 * features), _STORED, _ONNX) for name in ("input_bias", "bias")]
     gate = activation(context, "recurrent_activation", "sigmoid")
     attributes = operator_attributes([gate, activation(context, "activation", "tanh")])
     attributes["linear_before_reset"] = int(flag(context, "reset_after", False))

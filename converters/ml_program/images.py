@@ -19,9 +19,7 @@ def on_images(context: MilContext, x: ir.Value, operation: Callable[[ir.Value], 
     """
     rank = context.rank(x)
     if rank < 2:
-        raise InvalidModelError(
-            f"a tensor of shape {context.shape(x)} has no height and width", where=context.where
-        )
+        raise InvalidModelError(f"a tensor of shape {context.shape(x)} has no height and width", where=context.where)
     if rank == 4:
         return operation(x)
     image = reshaped(context, x, [1, -1], sizes_of(context, x, rank - 2))

@@ -77,9 +77,7 @@ def _declare(context: MilContext, name: str, described: TensorType, shape: tuple
     return context.cast(value, held)
 
 
-def _declare_state(
-    context: MilContext, name: str, described: StateType, states: Mapping[str, ArrayFeature]
-) -> None:
+def _declare_state(context: MilContext, name: str, described: StateType, states: Mapping[str, ArrayFeature]) -> None:
     where = f"state {name!r}"
     if name not in states:
         raise InvalidModelError("the program has a state that the model's description lacks", where=where)
@@ -113,9 +111,7 @@ def finish_outputs(
     if context.probabilities is not None:
         if interface.class_labels is None:
             raise InvalidModelError("the program classifies but its description names no label")
-        probabilities = interface.predicted_probabilities_name or context.builder.unique_name(
-            "classProbability"
-        )
+        probabilities = interface.predicted_probabilities_name or context.builder.unique_name("classProbability")
         outputs.append(_named(context, context.probabilities, probabilities, outputs))
     by_classifier = {interface.predicted_feature_name, interface.predicted_probabilities_name} - {""}
     for feature in interface.outputs:
@@ -170,9 +166,7 @@ def _image_output(context: MilContext, feature: ImageFeature, value: ir.Value) -
     return context.builder.op("Squeeze", value, context.builder.constant([0]))
 
 
-def _array_output(
-    context: MilContext, feature: ArrayFeature, value: ir.Value, described_shapes_hold: bool
-) -> ir.Value:
+def _array_output(context: MilContext, feature: ArrayFeature, value: ir.Value, described_shapes_hold: bool) -> ir.Value:
     shape = shape_of(value)
     described = feature.shape
     known = all(isinstance(size, int) for size in shape)

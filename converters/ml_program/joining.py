@@ -24,9 +24,7 @@ def convert_concat(context: MilContext) -> None:
         return
     # Stacking behind the axis puts elements of equal index side by side; both axes then count as one.
     behind = context.constant([axis + 1])
-    stacked = context.op(
-        "Concat", *(context.op("Unsqueeze", value, behind) for value in values), axis=axis + 1
-    )
+    stacked = context.op("Concat", *(context.op("Unsqueeze", value, behind) for value in values), axis=axis + 1)
     sizes = context.static_shape(values[0])
     joined = [*sizes[:axis], sizes[axis] * len(values), *sizes[axis + 1 :]]
     context.output(context.op("Reshape", stacked, context.constant(joined)))
@@ -40,9 +38,7 @@ def convert_stack(context: MilContext) -> None:
         raise InvalidModelError("there is nothing to join", where=context.where)
     axis = context.axis(context.const("axis"), context.rank(values[0]) + 1)
     position = context.constant([axis])
-    context.output(
-        context.op("Concat", *(context.op("Unsqueeze", value, position) for value in values), axis=axis)
-    )
+    context.output(context.op("Concat", *(context.op("Unsqueeze", value, position) for value in values), axis=axis))
 
 
 @converts("split")

@@ -76,9 +76,7 @@ def convert_einsum(context: MilContext) -> None:
             f"the equation {context.const('equation')!r} is none that MIL knows", where=context.where
         )
     order = [*range(rank - 3), rank - 2, rank - 3, rank - 1]
-    product = context.op(
-        "MatMul", context.op("Transpose", x, perm=order), context.op("Transpose", y, perm=order)
-    )
+    product = context.op("MatMul", context.op("Transpose", x, perm=order), context.op("Transpose", y, perm=order))
     context.output(context.op("Transpose", product, perm=order))
 
 

@@ -56,14 +56,10 @@ def convert_make_list(context: MilContext) -> None:
     """A list of zeros."""
     element = _element_type(context)
     shape = _element_shape(context, element)
-    first = (
-        _indices(context, "init_length", single=True) if context.has("init_length") else context.constant([1])
-    )
+    first = _indices(context, "init_length", single=True) if context.has("init_length") else context.constant([1])
     length = int(first.const_value.numpy()[0]) if first.const_value is not None else 0
     if min([length, *shape]) < 0:
-        raise InvalidModelError(
-            f"a list of {length} elements of shape {shape} is impossible", where=context.where
-        )
+        raise InvalidModelError(f"a list of {length} elements of shape {shape} is impossible", where=context.where)
     check_elements(context, (length, *shape))
     sizes = context.op("Concat", first, context.constant(shape), axis=0)
     zero = ir.tensor(np.zeros(1, dtype=hub_type(element.element)))
@@ -123,8 +119,7 @@ def _write(context: MilContext, indices: ir.Value, values: ir.Value) -> None:
         for size, given in zip(wanted, found, strict=True)
     ):
         raise InvalidModelError(
-            f"a list of shape {context.shape(elements)} is given elements of shape {found} where {wanted} "
-            "is needed",
+            f"a list of shape {context.shape(elements)} is given elements of shape {found} where {wanted} is needed",
             where=context.where,
         )
     elements = _grown(context, elements, indices)

@@ -46,9 +46,7 @@ def convert_lstm(context: MilContext) -> None:
         if cells[0].weights.shape != cells[1].weights.shape:
             raise InvalidModelError("the two directions have different sizes", where=context.where)
     x = in_reading_order(context, way == "reverse")
-    states = [
-        initial_state(context, name, len(cells), cells[0].features) for name in ("initial_h", "initial_c")
-    ]
+    states = [initial_state(context, name, len(cells), cells[0].features) for name in ("initial_h", "initial_c")]
     run = _run_steps if _may_reach_limit(context, cells, x) else _run_fused
     outputs, last, last_cells = run(context, cells, x, states)
     last, last_cells = (_side_by_side(context, value, cells) for value in (last, last_cells))

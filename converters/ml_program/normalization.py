@@ -25,9 +25,7 @@ def convert_batch_norm(context: MilContext) -> None:
     (channels,) = context.static_shape(mean)
     gamma, beta = (_per_channel(context, *pair, channels) for pair in (("gamma", 1.0), ("beta", 0.0)))
     epsilon = float(context.const("epsilon", 1e-5))
-    context.output(
-        context.op("BatchNormalization", context.value("x"), gamma, beta, mean, variance, epsilon=epsilon)
-    )
+    context.output(context.op("BatchNormalization", context.value("x"), gamma, beta, mean, variance, epsilon=epsilon))
 
 
 @converts("instance_norm")
@@ -54,9 +52,7 @@ def convert_layer_norm(context: MilContext) -> None:
     trailing = axes == list(range(rank - len(axes), rank))
     if trailing and all(isinstance(sizes[axis], int) for axis in axes):
         if gamma is None:
-            gamma = context.constant(
-                np.ones([int(sizes[axis] or 0) for axis in axes], dtype=np.float32), "gamma"
-            )
+            gamma = context.constant(np.ones([int(sizes[axis] or 0) for axis in axes], dtype=np.float32), "gamma")
         context.output(context.op("LayerNormalization", x, gamma, beta, axis=axes[0], epsilon=epsilon))
         return
     reduced = context.constant(axes)

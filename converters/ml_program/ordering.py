@@ -21,9 +21,7 @@ def convert_topk(context: MilContext) -> None:
     axis = context.axis(whole_number(context, "axis", -1), context.rank(x))
     wanted, size = whole_number(context, "k", 1, minimum=-1), context.shape(x)[axis]
     if isinstance(size, int) and wanted > size:
-        raise InvalidModelError(
-            f"k is {wanted} but axis {axis} has only {size} elements", where=context.where
-        )
+        raise InvalidModelError(f"k is {wanted} but axis {axis} has only {size} elements", where=context.where)
     count = context.constant([wanted]) if wanted >= 0 else sizes_of(context, x, axis, axis + 1)
     values, indices = _sorted(context, x, count, axis, ascending=flag(context, "ascending", False))
     context.output(values)

@@ -14,9 +14,7 @@ def convert_pad(context: MilContext) -> None:
     """Elements before and after the last axes: ``pad`` is (before, after) for each of them."""
     x, mode = context.value("x"), str(context.const("mode", "constant"))
     if mode not in _MODES:
-        raise InvalidModelError(
-            f"there is no padding {mode!r}", where=context.where, fix=did_you_mean(mode, _MODES)
-        )
+        raise InvalidModelError(f"there is no padding {mode!r}", where=context.where, fix=did_you_mean(mode, _MODES))
     rank = context.rank(x)
     (count,) = context.static_shape("pad")
     if count % 2 or count > 2 * rank:

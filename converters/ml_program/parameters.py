@@ -26,9 +26,7 @@ def _scalar(context: MilContext, name: str, default: Any) -> Any:
     return value
 
 
-def whole_number(
-    context: MilContext, name: str, default: int | None = None, *, minimum: int = -MAX_SIZE
-) -> int:
+def whole_number(context: MilContext, name: str, default: int | None = None, *, minimum: int = -MAX_SIZE) -> int:
     """A whole number from ``minimum`` to 2³¹ − 1.
 
     Args:
@@ -119,9 +117,7 @@ def check_elements(context: MilContext, shape: Sequence[Dimension]) -> None:
     """
     elements = math.prod(size for size in shape if isinstance(size, int))
     if elements > MAX_ELEMENTS:
-        raise InvalidModelError(
-            f"a tensor of shape {tuple(shape)} does not fit into memory", where=context.where
-        )
+        raise InvalidModelError(f"a tensor of shape {tuple(shape)} does not fit into memory", where=context.where)
 
 
 def check_rank(context: MilContext, name: str, rank: int) -> None:

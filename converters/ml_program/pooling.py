@@ -43,9 +43,7 @@ class _Pool:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        amounts = [
-            (before, after + over) for (before, after), over in zip(self.padding, self.overhang, strict=True)
-        ]
+        amounts = [(before, after + over) for (before, after), over in zip(self.padding, self.overhang, strict=True)]
         found = attributes(self.window, amounts)
         del found["dilations"]
         if not any(found["pads"]):

@@ -91,9 +91,7 @@ def check_operations(block: Any) -> None:
     raise UnsupportedModelError(f"the program uses operations that cannot be run yet: {listed}")
 
 
-def _finish_states(
-    context: MilContext, interface: Interface
-) -> tuple[tuple[GraphState, ...], list[ir.Value]]:
+def _finish_states(context: MilContext, interface: Interface) -> tuple[tuple[GraphState, ...], list[ir.Value]]:
     states, outputs = [], []
     for feature in interface.states:
         if feature.name not in context.written_states:

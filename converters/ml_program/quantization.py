@@ -17,9 +17,7 @@ from mltoolkit.formats.mil_types import TensorType
 from mltoolkit.graph.builder import Dimension
 
 
-def _parameters(
-    context: MilContext, shape: tuple[Dimension, ...]
-) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _parameters(context: MilContext, shape: tuple[Dimension, ...]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Scale and zero point as float32."""
     scale, zero_point = for_axis(
         context, shape, numbers(context, "scale"), optional_numbers(context, "zero_point", "iu")

@@ -108,9 +108,7 @@ def convert_crop(context: MilContext) -> None:
     """(…, H, W) without some rows at the top and bottom, and columns at the left and right."""
     x = context.value("x")
     if context.rank(x) < 2:
-        raise InvalidModelError(
-            f"a tensor of shape {context.shape(x)} has no height and width", where=context.where
-        )
+        raise InvalidModelError(f"a tensor of shape {context.shape(x)} has no height and width", where=context.where)
     crops = [whole_numbers(context, name, 2, minimum=0) for name in ("crop_height", "crop_width")]
     context.output(_cropped(context, x, crops))
 

@@ -48,9 +48,7 @@ def weights(context: MilContext, name: str, shape: tuple[int, ...]) -> NDArray[n
     """
     array = np.asarray(context.const(name))
     if array.shape != shape or array.dtype != np.float32:
-        raise InvalidModelError(
-            f"{name} has the shape {array.shape} where {shape} is needed", where=context.where
-        )
+        raise InvalidModelError(f"{name} has the shape {array.shape} where {shape} is needed", where=context.where)
     return array
 
 
@@ -105,9 +103,7 @@ def initial_state(context: MilContext, name: str, directions: int, features: int
         isinstance(size, int) and isinstance(wanted, int) and size != wanted
         for size, wanted in zip(shape, expected, strict=True)
     ):
-        raise InvalidModelError(
-            f"{name} has the shape {shape} where {expected} is needed", where=context.where
-        )
+        raise InvalidModelError(f"{name} has the shape {shape} where {expected} is needed", where=context.where)
     if directions == 1:
         return context.op("Unsqueeze", state, context.constant([0]))
     parts = context.op("Reshape", state, context.constant([0, directions, features]))
@@ -145,9 +141,7 @@ def output_single(
     context.output(context.op("Squeeze", last, context.constant([0])), 1)
 
 
-def in_gate_order(
-    array: NDArray[np.float32], stored: Sequence[str], wanted: Sequence[str]
-) -> NDArray[np.float32]:
+def in_gate_order(array: NDArray[np.float32], stored: Sequence[str], wanted: Sequence[str]) -> NDArray[np.float32]:
     """Blocks of rows in another order.
 
     >>> in_gate_order(np.array([1, 2, 3, 4]), "ab", "ba").tolist()

@@ -123,9 +123,7 @@ def convert_affine(context: MilContext) -> None:
         grid = context.op("Add", context.op("Mul", base, factor), grid)
     if matrices[0] != batch:
         grid = context.op("Expand", grid, context.constant([batch, 1, 1, 1]))
-    context.output(
-        context.op("GridSample", image, grid, mode="linear", padding_mode="zeros", align_corners=1)
-    )
+    context.output(context.op("GridSample", image, grid, mode="linear", padding_mode="zeros", align_corners=1))
 
 
 def _check_affine_modes(context: MilContext) -> None:

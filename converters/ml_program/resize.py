@@ -42,13 +42,8 @@ def convert_resize_bilinear(context: MilContext) -> None:
 def _resize_image(context: MilContext, mode: SamplingMode, *, nearest: bool, default: int | None) -> None:
     x = context.value("x")
     if context.rank(x) < 2:
-        raise InvalidModelError(
-            f"a tensor of shape {context.shape(x)} has no height and width", where=context.where
-        )
-    target = [
-        whole_number(context, name, default, minimum=1)
-        for name in ("target_size_height", "target_size_width")
-    ]
+        raise InvalidModelError(f"a tensor of shape {context.shape(x)} has no height and width", where=context.where)
+    target = [whole_number(context, name, default, minimum=1) for name in ("target_size_height", "target_size_width")]
     context.output(_resized(context, x, target, mode, nearest=nearest))
 
 
@@ -83,9 +78,7 @@ def convert_resize(context: MilContext) -> None:
     context.output(context.cast(x, np.int64) if whole else x)
 
 
-def _resized(
-    context: MilContext, x: ir.Value, target: list[int], mode: SamplingMode, *, nearest: bool
-) -> ir.Value:
+def _resized(context: MilContext, x: ir.Value, target: list[int], mode: SamplingMode, *, nearest: bool) -> ir.Value:
     """The last axes in the sizes of ``target``."""
     shape, first = context.static_shape(x), context.rank(x) - len(target)
     check_elements(context, [*shape[:first], *target])

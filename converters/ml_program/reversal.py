@@ -33,9 +33,7 @@ def convert_reverse_sequence(context: MilContext) -> None:
     """The first ``lengths[b]`` elements of the sequence axis in reverse, for each b of the batch axis."""
     x, lengths = context.value("x"), context.cast(context.value("lengths"), np.int64)
     shape = context.shape(x)
-    batch, sequence = (
-        context.axis(whole_number(context, name, 0), len(shape)) for name in ("batch_axis", "seq_axis")
-    )
+    batch, sequence = (context.axis(whole_number(context, name, 0), len(shape)) for name in ("batch_axis", "seq_axis"))
     if batch == sequence:
         raise InvalidModelError("the batch axis is the sequence axis", where=context.where)
     given, needed = context.shape(lengths), shape[batch]

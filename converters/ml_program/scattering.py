@@ -65,9 +65,7 @@ def convert_scatter_nd(context: MilContext) -> None:
     rank, given = context.rank(data), context.shape("indices")
     depth = given[-1] if given else None
     if not isinstance(depth, int) or not 1 <= depth <= rank:
-        raise InvalidModelError(
-            f"indices of shape {given} do not fit a tensor of rank {rank}", where=context.where
-        )
+        raise InvalidModelError(f"indices of shape {given} do not fit a tensor of rank {rank}", where=context.where)
     _check_shape(context, "updates", (*given[:-1], *context.shape(data)[depth:]))
     indices, may_miss = write_index(context, sizes_of(context, data, 0, depth))
     # The data as a list of slices, and the number of the slice that each index means.

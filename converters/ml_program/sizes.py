@@ -33,9 +33,7 @@ def elements_of(context: MilContext, value: ir.Value, start: int = 0, end: int |
 
 def reshaped(context: MilContext, value: ir.Value, *parts: ir.Value | list[int]) -> ir.Value:
     """A value in a shape put together from vectors; −1 for a size that follows from the others."""
-    vectors = [
-        context.constant(np.array(part, dtype=np.int64)) if isinstance(part, list) else part for part in parts
-    ]
+    vectors = [context.constant(np.array(part, dtype=np.int64)) if isinstance(part, list) else part for part in parts]
     target = vectors[0] if len(vectors) == 1 else context.op("Concat", *vectors, axis=0)
     result = context.op("Reshape", value, target)
     if result.shape is None:

@@ -69,9 +69,7 @@ def _is_whole(context: MilContext, x: ir.Value, part: ir.Value, axis: int) -> bo
     )
 
 
-def _check_update(
-    context: MilContext, update: ir.Value, bounds: SliceBounds, counts: list[Dimension]
-) -> None:
+def _check_update(context: MilContext, update: ir.Value, bounds: SliceBounds, counts: list[Dimension]) -> None:
     wanted = [count for axis, count in enumerate(counts) if axis not in bounds.squeezed]
     shape = context.shape(update)
     if len(shape) != len(wanted) or any(

@@ -41,8 +41,7 @@ def read_bounds(context: MilContext, rank: int) -> SliceBounds:
     """
     strides = context.ints("stride", [1] * rank)
     begin_mask, end_mask, squeeze_mask = (
-        [bool(flag) for flag in context.ints(name, [0] * rank)]
-        for name in ("begin_mask", "end_mask", "squeeze_mask")
+        [bool(flag) for flag in context.ints(name, [0] * rank)] for name in ("begin_mask", "end_mask", "squeeze_mask")
     )
     if not len(strides) == len(begin_mask) == len(end_mask) == len(squeeze_mask) == rank:
         raise InvalidModelError(f"strides and masks must have {rank} elements", where=context.where)

@@ -71,9 +71,7 @@ def _check_shapes(context: MilContext, boxes: ir.Value, scores: ir.Value) -> Non
         )
 
 
-def _survivors(
-    context: MilContext, boxes: ir.Value, scores: ir.Value, best: ir.Value, wanted: int
-) -> ir.Value:
+def _survivors(context: MilContext, boxes: ir.Value, scores: ir.Value, best: ir.Value, wanted: int) -> ir.Value:
     """Which boxes are kept, bool (n, B)."""
     if flag(context, "per_class_suppression", False):
         of_class = context.op("ArgMax", scores, axis=2, keepdims=1)
@@ -113,9 +111,7 @@ def _or_best(context: MilContext, best: ir.Value, survives: ir.Value) -> ir.Valu
     return context.op("Or", survives, context.op("And", none, is_first))
 
 
-def _picked(
-    context: MilContext, values: ir.Value, numbers: ir.Value, filled: ir.Value, lacking: ir.Value
-) -> ir.Value:
+def _picked(context: MilContext, values: ir.Value, numbers: ir.Value, filled: ir.Value, lacking: ir.Value) -> ir.Value:
     """The survivors' rows of (n, B, …), zeros behind them."""
     behind = context.constant([2])
     rows = context.op("GatherND", values, context.op("Unsqueeze", numbers, behind), batch_dims=1)

@@ -42,9 +42,7 @@ def convert_sliding_windows(context: MilContext) -> None:
     length = shape[axis]
     if isinstance(length, int):
         if size > length:
-            raise InvalidModelError(
-                f"a window of {size} is longer than the axis, {length}", where=context.where
-            )
+            raise InvalidModelError(f"a window of {size} is longer than the axis, {length}", where=context.where)
         count = (length - size) // stride + 1
         check_elements(context, [*shape[:axis], count, size, *shape[axis + 1 :]])
         starts = stride * np.arange(count, dtype=np.int64)[:, None]

@@ -58,9 +58,7 @@ def read_pad_type(context: MilContext) -> str:
     """How the input is padded, one of :data:`PAD_TYPES`."""
     name = str(context.const("pad_type", "valid")).lower()
     if name not in PAD_TYPES:
-        raise InvalidModelError(
-            f"there is no padding {name!r}", where=context.where, fix=did_you_mean(name, PAD_TYPES)
-        )
+        raise InvalidModelError(f"there is no padding {name!r}", where=context.where, fix=did_you_mean(name, PAD_TYPES))
     return name
 
 
@@ -72,9 +70,7 @@ def custom_amounts(context: MilContext, axes: int) -> list[tuple[int, int]]:
     """
     numbers = context.ints("pad", [0] * 2 * axes)
     if len(numbers) != 2 * axes or not all(0 <= number <= _MAX_SIZE for number in numbers):
-        raise InvalidModelError(
-            f"pad is {numbers} where {2 * axes} numbers from 0 are needed", where=context.where
-        )
+        raise InvalidModelError(f"pad is {numbers} where {2 * axes} numbers from 0 are needed", where=context.where)
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
@@ -100,9 +96,7 @@ def padding_amounts(
     if pad_type == "valid":
         return [(0, 0)] * len(sizes)
     return [
-        split_total(
-            max(0, (size - 1) // stride * stride + extent - size), more_before=pad_type == "same_lower"
-        )
+        split_total(max(0, (size - 1) // stride * stride + extent - size), more_before=pad_type == "same_lower")
         for size, extent, stride in zip(sizes, window.extents, window.strides, strict=True)
     ]
 

@@ -45,9 +45,7 @@ def either(
         inside: the layers of both ways; blobs that only they read are forgotten.
         keep_one_sided: whether blobs live on that only one way makes; the other then has zeros for them.
     """
-    ends = [
-        _convert(context, name, way) for name, way in (("then_branch", if_true), ("else_branch", if_false))
-    ]
+    ends = [_convert(context, name, way) for name, way in (("then_branch", if_true), ("else_branch", if_false))]
     kept = _kept_blobs(context, ends, inside, keep_one_sided)
     results: list[list[ir.Value]] = [[], []]
     for name in kept:
@@ -83,9 +81,7 @@ def _convert(context: LayerContext, name: str, way: Way) -> _End:
         return _End(builder, context.values, context.exits)
 
 
-def _kept_blobs(
-    context: LayerContext, ends: Sequence[_End], inside: Sequence[Any], keep_one_sided: bool
-) -> list[str]:
+def _kept_blobs(context: LayerContext, ends: Sequence[_End], inside: Sequence[Any], keep_one_sided: bool) -> list[str]:
     changed = [
         name
         for name in dict.fromkeys(name for end in ends for name in end.values)

@@ -23,9 +23,7 @@ def read_borders(context: LayerContext, field: str, message: Any) -> Borders:
     if not len(amounts):
         return (0, 0), (0, 0)
     if len(amounts) != 2:
-        raise InvalidModelError(
-            f"{field} has {len(amounts)} entries where 2, [H, W], are needed", where=context.where
-        )
+        raise InvalidModelError(f"{field} has {len(amounts)} entries where 2, [H, W], are needed", where=context.where)
     height, width = (
         (
             stated_size(context, f"{field}.startEdgeSize", amount.startEdgeSize, minimum=0),

@@ -25,9 +25,7 @@ def broadcast_to(context: LayerContext, layer: Any) -> None:
         given = shape_of(value)
         # ONNX would let a 1 in the target shape pass.
         pairs = zip(reversed(given), reversed(target), strict=False)
-        if len(given) > len(target) or any(
-            isinstance(size, int) and size not in (1, wanted) for size, wanted in pairs
-        ):
+        if len(given) > len(target) or any(isinstance(size, int) and size not in (1, wanted) for size, wanted in pairs):
             raise InvalidModelError(
                 f"a blob of shape {given} cannot be broadcast to {tuple(target)}", where=context.where
             )

@@ -61,6 +61,4 @@ def _remainder(context: LayerContext, dividend: ir.Value, divisor: ir.Value) -> 
     rest = builder.op("Mod", dividend, divisor, attributes={"fmod": 1})
     signs_differ = builder.op("Xor", builder.op("Less", rest, zero), builder.op("Less", divisor, zero))
     nonzero = builder.op("Not", builder.op("Equal", rest, zero))
-    return builder.op(
-        "Where", builder.op("And", signs_differ, nonzero), builder.op("Add", rest, divisor), rest
-    )
+    return builder.op("Where", builder.op("And", signs_differ, nonzero), builder.op("Add", rest, divisor), rest)

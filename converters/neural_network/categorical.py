@@ -55,9 +55,7 @@ def _probabilities(context: LayerContext, value: ir.Value, axis: int) -> ir.Valu
         raise InvalidModelError(f"the temperature {temperature:g} is not positive", where=context.where)
     if not params.isLogits:
         value = context.builder.op("Log", affine(context, value, 1, params.eps or _DEFAULT_EPSILON))
-    return context.builder.op(
-        "Softmax", affine(context, value, 1 / temperature, 0), attributes={"axis": axis}
-    )
+    return context.builder.op("Softmax", affine(context, value, 1 / temperature, 0), attributes={"axis": axis})
 
 
 def _sample_shape(context: LayerContext, value: ir.Value, last: int, samples: int) -> ir.Value:

@@ -199,6 +199,4 @@ class LayerContext:
         """
         size = shape_of(value)[self.axis(value, CHANNEL)]
         if isinstance(size, int) and size != expected:
-            raise InvalidModelError(
-                f"the layer expects {expected} input channels but gets {size}", where=self.where
-            )
+            raise InvalidModelError(f"the layer expects {expected} input channels but gets {size}", where=self.where)

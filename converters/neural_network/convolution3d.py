@@ -36,15 +36,11 @@ def convolution3d(context: LayerContext, layer: Any) -> None:
             f"the {groups} groups do not divide the {inputs} input and {outputs} output channels",
             where=context.where,
         )
-    window = Window3D(
-        read_triple(context, "kernel"), read_triple(context, "stride"), read_triple(context, "dilation")
-    )
+    window = Window3D(read_triple(context, "kernel"), read_triple(context, "stride"), read_triple(context, "dilation"))
     sizes = volume_sizes(context, value)
     channels = shape_of(value)[1]
     if isinstance(channels, int) and channels != inputs:
-        raise InvalidModelError(
-            f"the layer expects {inputs} input channels but gets {channels}", where=context.where
-        )
+        raise InvalidModelError(f"the layer expects {inputs} input channels but gets {channels}", where=context.where)
     bias = context.weight_constant(context.weight("bias", (outputs,)), "bias") if params.hasBias else None
     if params.isDeconvolution:
         context.output(deconvolution3d(context, value, sizes, window, bias))

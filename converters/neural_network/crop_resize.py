@@ -34,9 +34,7 @@ def convert_crop_resize(context: LayerContext, layer: Any) -> None:
     builder = context.builder
     images, boxes = _as_images(context, context.input(0)), context.input(1)
     if params.boxIndicesMode.boxMode not in _BOX_MODES:
-        raise InvalidModelError(
-            f"the box mode {params.boxIndicesMode.boxMode} is unknown", where=context.where
-        )
+        raise InvalidModelError(f"the box mode {params.boxIndicesMode.boxMode} is unknown", where=context.where)
     method = read_method(context, params.mode.samplingMethod)
     target = read_sizes(context, "targetSize", (1, 1))
     coordinates = context.size(boxes, CHANNEL)

@@ -51,8 +51,7 @@ def convert_custom(context: LayerContext, layer: Any) -> None:
 def _parameters(params: Any) -> dict[str, ParameterValue]:
     """CustomLayerParamValue by name, as Python values."""
     return {
-        name: getattr(value, value.WhichOneof("value") or "stringValue")
-        for name, value in params.parameters.items()
+        name: getattr(value, value.WhichOneof("value") or "stringValue") for name, value in params.parameters.items()
     }
 
 
@@ -75,9 +74,7 @@ def _with_full_rank(context: LayerContext, value: ir.Value) -> ir.Value:
     return context.builder.op("Reshape", value, context.builder.constant([-1, context.batch, *rest]))
 
 
-def _output_shapes(
-    context: LayerContext, implementation: CustomLayer, input_shapes: list[Shape]
-) -> list[Shape]:
+def _output_shapes(context: LayerContext, implementation: CustomLayer, input_shapes: list[Shape]) -> list[Shape]:
     name = implementation.class_name
     try:
         announced: Sequence[Shape] = implementation.output_shapes(input_shapes)
@@ -94,16 +91,10 @@ def _output_shapes(
             where=context.where,
         )
     for shape in shapes:
-        if (
-            (context.rank5 and len(shape) != 5)
-            or any(size < 0 for size in shape)
-            or math.prod(shape) > 1 << 31
-        ):
+        if (context.rank5 and len(shape) != 5) or any(size < 0 for size in shape) or math.prod(shape) > 1 << 31:
             raise CustomLayerError(
                 f"output_shapes of the custom layer {name!r} gives the impossible shape {shape}",
                 where=context.where,
-                fix="Shapes have rank 5, [Sequence, Batch, C, H, W], in this model"
-                if context.rank5
-                else None,
+                fix="Shapes have rank 5, [Sequence, Batch, C, H, W], in this model" if context.rank5 else None,
             )
     return shapes

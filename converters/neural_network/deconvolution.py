@@ -31,14 +31,10 @@ from mltoolkit.errors import InvalidModelError
 
 def deconvolution(context: LayerContext, params: Any, groups: int) -> None:
     """ConvTranspose, (..., C, H, W) → (..., outputChannels, H_out, W_out)."""
-    window = Window(
-        kernel=read_sizes(context, "kernelSize", (3, 3)), stride=read_sizes(context, "stride", (1, 1))
-    )
+    window = Window(kernel=read_sizes(context, "kernelSize", (3, 3)), stride=read_sizes(context, "stride", (1, 1)))
     channels = int(params.kernelChannels)
     if channels % groups:
-        raise InvalidModelError(
-            f"the {groups} groups do not divide the {channels} input channels", where=context.where
-        )
+        raise InvalidModelError(f"the {groups} groups do not divide the {channels} input channels", where=context.where)
     value = context.input()
     context.check_channels(value, channels)
     outputs = int(params.outputChannels)
@@ -112,9 +108,7 @@ def _to_output_shape(context: LayerContext, params: Any, window: Window) -> tupl
     if params.WhichOneof("ConvolutionPaddingType") == "same":
         return _crop(too_many, params.same.asymmetryMode == TOP_LEFT_HEAVY)
     stated = read_borders(context, "paddingAmounts", params.valid.paddingAmounts)
-    if stated != NO_PADDING and all(
-        start + end == total for (start, end), total in zip(stated, too_many, strict=True)
-    ):
+    if stated != NO_PADDING and all(start + end == total for (start, end), total in zip(stated, too_many, strict=True)):
         return stated, (0, 0)
     return _crop(too_many, top_left_heavy=False)
 

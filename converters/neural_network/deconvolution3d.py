@@ -42,8 +42,7 @@ def deconvolution3d(
     shape = (params.inputChannels, params.outputChannels // groups, *window.kernel)
     weights = context.weight_constant(context.weight("weights", shape, channel_axis=1), "weights")
     full = [
-        (size - 1) * stride + extent
-        for size, stride, extent in zip(sizes, window.stride, window.extent, strict=True)
+        (size - 1) * stride + extent for size, stride, extent in zip(sizes, window.stride, window.extent, strict=True)
     ]
     crops = _stated_crops(context, sizes, window, full)
     if len(params.outputShape):
@@ -61,16 +60,13 @@ def deconvolution3d(
     return context.builder.op("ConvTranspose", value, weights, bias, attributes=attributes)
 
 
-def _stated_crops(
-    context: LayerContext, sizes: Sequence[int], window: Window3D, full: Sequence[int]
-) -> Borders3D:
+def _stated_crops(context: LayerContext, sizes: Sequence[int], window: Window3D, full: Sequence[int]) -> Borders3D:
     kind = context.params.paddingType
     if kind == VALID:
         return NO_BORDERS
     if kind == SAME:
         return tuple(
-            _split(most - size * stride)
-            for size, stride, most in zip(sizes, window.stride, full, strict=True)
+            _split(most - size * stride) for size, stride, most in zip(sizes, window.stride, full, strict=True)
         )
     if kind != CUSTOM:
         raise InvalidModelError(f"the padding type {kind} is not known", where=context.where)
@@ -79,8 +75,7 @@ def _stated_crops(
         for axis, most, crop in zip(AXES, full, crops, strict=True):
             if most <= sum(crop):
                 raise InvalidModelError(
-                    f"the padding of {sum(crop)} along the {axis.lower()} leaves nothing of the "
-                    f"{most} elements",
+                    f"the padding of {sum(crop)} along the {axis.lower()} leaves nothing of the {most} elements",
                     where=context.where,
                 )
     return crops
@@ -90,9 +85,7 @@ def _split(total: int) -> tuple[int, int]:
     return (0, total) if total < 0 else split_amount(total, top_left_heavy=False)
 
 
-def _crops_to_shape(
-    context: LayerContext, window: Window3D, full: Sequence[int], stated: Borders3D
-) -> Borders3D:
+def _crops_to_shape(context: LayerContext, window: Window3D, full: Sequence[int], stated: Borders3D) -> Borders3D:
     wanted = [stated_size(context, "outputShape", size) for size in context.params.outputShape]
     if len(wanted) != 3:
         raise InvalidModelError(

@@ -31,9 +31,7 @@ def random_uniform(context: LayerContext, layer: Any) -> None:
     """Equally distributed numbers from ``minVal`` to ``maxVal``."""
     params = context.params
     if not params.minVal <= params.maxVal:
-        raise InvalidModelError(
-            f"minVal is {params.minVal:g} where maxVal is {params.maxVal:g}", where=context.where
-        )
+        raise InvalidModelError(f"minVal is {params.minVal:g} where maxVal is {params.maxVal:g}", where=context.where)
     numbers = uniform(context, wanted_shape(context, "outputShape"), params.seed)
     context.output(affine(context, numbers, params.maxVal - params.minVal, params.minVal))
 

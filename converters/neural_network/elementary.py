@@ -54,9 +54,7 @@ def clip(context: LayerContext, layer: Any) -> None:
     """min(max(x, minVal), maxVal)."""
     params = layer.clip
     if not params.minVal <= params.maxVal:
-        raise InvalidModelError(
-            f"minVal is {params.minVal:g} where maxVal is {params.maxVal:g}", where=context.where
-        )
+        raise InvalidModelError(f"minVal is {params.minVal:g} where maxVal is {params.maxVal:g}", where=context.where)
     bounds = (context.builder.constant(float(bound)) for bound in (params.minVal, params.maxVal))
     context.output(context.builder.op("Clip", context.input(), *bounds))
 

@@ -78,9 +78,7 @@ def dot(context: LayerContext, layer: Any) -> None:
                     f"the layer takes vectors of shape (…, C, 1, 1) but gets shape {context.shape(value)}",
                     where=context.where,
                 )
-    sizes = {
-        size for size in (context.shape(value)[CHANNEL] for value in (left, right)) if isinstance(size, int)
-    }
+    sizes = {size for size in (context.shape(value)[CHANNEL] for value in (left, right)) if isinstance(size, int)}
     if len(sizes) > 1:
         raise InvalidModelError(
             f"the layer takes vectors of one length but gets {' and '.join(map(str, sorted(sizes)))}",

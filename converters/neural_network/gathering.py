@@ -26,9 +26,7 @@ def gather(context: LayerContext, layer: Any) -> None:
     if kind == "gatherAlongAxis":
         _check_same_rank(context, len(shape_of(value)), len(shape_of(indices)))
     context.output(
-        context.builder.op(
-            _ALONG_AXIS[kind], value, whole_numbers(context, indices), attributes={"axis": axis}
-        )
+        context.builder.op(_ALONG_AXIS[kind], value, whole_numbers(context, indices), attributes={"axis": axis})
     )
 
 

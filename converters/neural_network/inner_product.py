@@ -75,24 +75,18 @@ def _product(
     return _flattened(context, value, weights, terms)
 
 
-def _gemm(
-    context: LayerContext, matrix: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None
-) -> ir.Value:
+def _gemm(context: LayerContext, matrix: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None) -> ir.Value:
     constant = context.weight_constant(weights, "weights")
     return context.builder.op("Gemm", matrix, constant, bias, attributes={"transB": 1})
 
 
-def _matmul(
-    context: LayerContext, value: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None
-) -> ir.Value:
+def _matmul(context: LayerContext, value: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None) -> ir.Value:
     constant = context.weight_constant(np.ascontiguousarray(weights.T), "weights")
     product = context.builder.op("MatMul", value, constant)
     return product if bias is None else context.builder.op("Add", product, bias)
 
 
-def _flattened(
-    context: LayerContext, value: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None
-) -> ir.Value:
+def _flattened(context: LayerContext, value: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None) -> ir.Value:
     builder = context.builder
     rank = len(shape_of(value))
     product = _gemm(context, builder.op("Flatten", value, attributes={"axis": rank - 3}), weights, bias)

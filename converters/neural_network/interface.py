@@ -33,9 +33,7 @@ def declare_inputs(
     """
     arrays = [feature for feature in interface.inputs if isinstance(feature, ArrayFeature)]
     if context.rank5:
-        context.batch = _common_batch(
-            {feature.name: shapes.get(feature.name, feature.shape) for feature in arrays}
-        )
+        context.batch = _common_batch({feature.name: shapes.get(feature.name, feature.shape) for feature in arrays})
     for feature in interface.inputs:
         if isinstance(feature, ImageFeature):
             value = _declare_image(context, network, feature, shapes.get(feature.name))
@@ -89,9 +87,7 @@ def _mapped_to_rank5(network: Any) -> bool:
     return bool(network.arrayInputShapeMapping == 0)
 
 
-def _declare_array(
-    context: LayerContext, network: Any, feature: ArrayFeature, shape: tuple[int, ...]
-) -> ir.Value:
+def _declare_array(context: LayerContext, network: Any, feature: ArrayFeature, shape: tuple[int, ...]) -> ir.Value:
     builder = context.builder
     _check_sizes(feature.name, shape)
     integer = feature.dtype.startswith("int")
@@ -138,9 +134,7 @@ def finish_outputs(
     probabilities = ""
     by_classifier: set[str] = set()
     if interface.class_labels is not None:
-        probabilities = interface.predicted_probabilities_name or context.builder.unique_name(
-            "classProbability"
-        )
+        probabilities = interface.predicted_probabilities_name or context.builder.unique_name("classProbability")
         outputs.append(_probabilities(context, network, interface, probabilities))
         by_classifier = {interface.predicted_feature_name, probabilities}
     flexible = any(
@@ -184,11 +178,7 @@ def _probabilities(context: LayerContext, network: Any, interface: Interface, na
     blob = wanted
     if wanted not in context.values:
         # The field is named after a layer, yet files hold the name of its blob; without it the last layer counts.
-        named = (
-            [layer for layer in network.layers if layer.name == wanted]
-            if wanted
-            else list(network.layers[-1:])
-        )
+        named = [layer for layer in network.layers if layer.name == wanted] if wanted else list(network.layers[-1:])
         if not named or not named[-1].output:
             raise InvalidModelError(
                 f"no layer makes the class probabilities {wanted!r}", fix=did_you_mean(wanted, context.values)
@@ -228,18 +218,14 @@ def _image_output(
         raise _contradiction(feature.name, (feature.channels, feature.height, feature.width), shape)
     if described is not None and _without_ones(shape) != _without_ones(described):
         raise _contradiction(feature.name, described, shape)
-    return context.builder.op(
-        "Reshape", value, context.builder.constant([feature.channels, *_tail(context, value)])
-    )
+    return context.builder.op("Reshape", value, context.builder.constant([feature.channels, *_tail(context, value)]))
 
 
 def _tail(context: LayerContext, value: ir.Value) -> tuple[int, int]:
     return context.size(value, -2), context.size(value, -1)
 
 
-def _array_output(
-    context: LayerContext, network: Any, feature: ArrayFeature, value: ir.Value, check: bool
-) -> ir.Value:
+def _array_output(context: LayerContext, network: Any, feature: ArrayFeature, value: ir.Value, check: bool) -> ir.Value:
     builder = context.builder
     shape = known_shape(value)
     target: tuple[Any, ...] | None = shape

@@ -23,11 +23,7 @@ def convert_concat(context: LayerContext, layer: Any) -> None:
     values = context.inputs()
     if not values:
         raise InvalidModelError("the layer has no inputs to join", where=context.where)
-    axis = (
-        _sequence_axis(context, values[0])
-        if layer.concat.sequenceConcat
-        else context.axis(values[0], CHANNEL)
-    )
+    axis = _sequence_axis(context, values[0]) if layer.concat.sequenceConcat else context.axis(values[0], CHANNEL)
     _check_joinable(context, values, axis)
     if len(values) == 1:
         context.output(values[0])
@@ -46,9 +42,7 @@ def convert_split(context: LayerContext, layer: Any) -> None:
     value = context.input()
     channels = context.size(value, CHANNEL)
     if channels % count:
-        raise InvalidModelError(
-            f"{channels} channels cannot be split into {count} equal parts", where=context.where
-        )
+        raise InvalidModelError(f"{channels} channels cannot be split into {count} equal parts", where=context.where)
     if count == 1:
         context.output(value)
         return

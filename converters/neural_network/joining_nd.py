@@ -82,9 +82,7 @@ def split(context: LayerContext, layer: Any) -> None:
     count = len(context.layer.output)
     wanted = len(params.splitSizes) or params.numSplits
     if not count or wanted != count:
-        raise InvalidModelError(
-            f"the layer splits into {wanted} parts but has {count} outputs", where=context.where
-        )
+        raise InvalidModelError(f"the layer splits into {wanted} parts but has {count} outputs", where=context.where)
     outputs = context.builder.ops(
         "Split", value, _part_sizes(context, value, axis), attributes={"axis": axis}, names=[""] * count
     )
@@ -130,18 +128,14 @@ def _given_repeats(context: LayerContext, given: ir.Value, rank: int) -> ir.Valu
     # A vector of unknown length can only be as long as the blob has axes.
     missing = rank - length if isinstance(length, int) else 0
     if missing < 0:
-        raise InvalidModelError(
-            f"{length} repetitions are given for a blob of rank {rank}", where=context.where
-        )
+        raise InvalidModelError(f"{length} repetitions are given for a blob of rank {rank}", where=context.where)
     return joined(context, [1] * missing, vector) if missing else vector
 
 
 def _stated_repeats(context: LayerContext, shape: tuple[Dimension, ...]) -> list[int]:
     stated = [stated_size(context, "reps", count) for count in context.params.reps]
     if not 1 <= len(stated) <= len(shape):
-        raise InvalidModelError(
-            f"reps has {len(stated)} entries for a blob of rank {len(shape)}", where=context.where
-        )
+        raise InvalidModelError(f"reps has {len(stated)} entries for a blob of rank {len(shape)}", where=context.where)
     repeats = [1] * (len(shape) - len(stated)) + stated
     check_elements(
         context,

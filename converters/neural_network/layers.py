@@ -70,9 +70,7 @@ def _convert_layer(context: LayerContext, layer: Any) -> list[GraphLayer]:
     converter = layer_converters().get(layer_type or "")
     if converter is None:
         raise UnsupportedModelError(
-            f"the layer type {layer_type!r} cannot be run yet"
-            if layer_type
-            else "the layer has no known type",
+            f"the layer type {layer_type!r} cannot be run yet" if layer_type else "the layer has no known type",
             where=f"layer {layer.name!r}",
         )
     outer, context.layer, context.nested = context.layer, layer, []

@@ -33,9 +33,7 @@ def local_response_normalization(context: LayerContext, layer: Any) -> None:
     alpha = float(np.float32(params.alpha * size / int(params.localSize)))
     # onnxruntime's LRN takes odd sizes and positive α and β only.
     normalize = _as_lrn if size % 2 and alpha > 0 and params.beta > 0 else _as_average
-    context.output(
-        on_nchw(context, value, lambda image: normalize(context, image, size, alpha), least_rank=3)
-    )
+    context.output(on_nchw(context, value, lambda image: normalize(context, image, size, alpha), least_rank=3))
 
 
 def _as_lrn(context: LayerContext, image: ir.Value, size: int, alpha: float) -> ir.Value:

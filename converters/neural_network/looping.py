@@ -68,9 +68,7 @@ def loop(context: LayerContext, layer: Any) -> None:
         for name in types
     ]
     graph = body.builder.body([body.goes_on, *(body.results[name] for name in types)])
-    outputs = context.builder.control_flow(
-        "Loop", [count, goes_on, *start], {"body": graph}, list(types.values())
-    )
+    outputs = context.builder.control_flow("Loop", [count, goes_on, *start], {"body": graph}, list(types.values()))
     for name, value in zip(types, outputs, strict=True):
         context.builder.rename(value, name)
         context.values[name] = value

@@ -47,9 +47,7 @@ def convert_unidirectional(context: LayerContext, layer: Any) -> None:
     """Inputs x, or x, y, c; outputs y (of every step or of the last), perhaps the last y and c."""
     params = layer.uniDirectionalLSTM
     check_blobs(context, inputs=(1, 3), outputs=(1, 2, 3))
-    sequence = read_sequence(
-        context, params.inputVectorSize, params.outputVectorSize, reverse=params.reverseInput
-    )
+    sequence = read_sequence(context, params.inputVectorSize, params.outputVectorSize, reverse=params.reverseInput)
     activations = read_activations(context, "activations", params.activations, 3)
     cell = _read_cell(context, params, params.weightParams, activations, "weightParams.")
     _convert(sequence, [cell], params.params.sequenceOutput)
@@ -149,9 +147,7 @@ def _run_fused(sequence: SequenceInput, cells: list[LstmCell], states: list[ir.V
     if directions == 1:
         # (S, 1, B, H) and (1, B, H) hold their elements in the wanted order already.
         return _Result(outputs, last, [last, last_cells])
-    last_per_direction = builder.ops(
-        "Split", last, builder.constant([1, 1]), attributes={"axis": 0}, names=["", ""]
-    )
+    last_per_direction = builder.ops("Split", last, builder.constant([1, 1]), attributes={"axis": 0}, names=["", ""])
     cell_per_direction = builder.ops(
         "Split", last_cells, builder.constant([1, 1]), attributes={"axis": 0}, names=["", ""]
     )

@@ -108,9 +108,7 @@ class LstmCell:
         recursion = builder.constant(np.ascontiguousarray(self.recursion.T))
         gates = builder.op("Add", step, builder.op("MatMul", output, recursion))
         sizes = builder.constant([self.features] * 4)
-        into_i, into_o, into_r, into_z = builder.ops(
-            "Split", gates, sizes, attributes={"axis": 1}, names=[""] * 4
-        )
+        into_i, into_o, into_r, into_z = builder.ops("Split", gates, sizes, attributes={"axis": 1}, names=[""] * 4)
         peepholes = None
         if self.peepholes is not None:
             peepholes = [builder.constant(part) for part in np.split(self.peepholes, 3)]

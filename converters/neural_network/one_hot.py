@@ -28,9 +28,7 @@ def one_hot(context: LayerContext, layer: Any) -> None:
     shape = shape_of(value)
     rank = len(shape) + 1
     if not -rank <= params.axis < rank:
-        raise InvalidModelError(
-            f"axis {params.axis} is outside the output's rank {rank}", where=context.where
-        )
+        raise InvalidModelError(f"axis {params.axis} is outside the output's rank {rank}", where=context.where)
     axis = int(params.axis) % rank
     if given:
         length = whole_numbers(context, scalar(context, given[0]))

@@ -41,6 +41,4 @@ def convert_padding(context: LayerContext, layer: Any) -> None:
     constant = context.builder.constant
     fill = constant(np.asarray(params.constant.value, dtype=np.float32)) if kind == "constant" else None
     pads = constant([start for start, _ in borders] + [end for _, end in borders])
-    context.output(
-        context.builder.op("Pad", value, pads, fill, constant(axes), attributes={"mode": _MODES[kind]})
-    )
+    context.output(context.builder.op("Pad", value, pads, fill, constant(axes), attributes={"mode": _MODES[kind]}))

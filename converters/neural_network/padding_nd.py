@@ -58,9 +58,7 @@ def _stated_amounts(context: LayerContext, value: ir.Value) -> ir.Value:
     _check_length(context, len(amounts), len(shape))
     pairs = np.array(amounts, dtype=np.int64).reshape(len(shape), 2)
     if params.padToGivenOutputSizeMode and pairs.all(axis=1).any():
-        raise InvalidModelError(
-            f"padAmounts {amounts} state two sizes for one axis of the output", where=context.where
-        )
+        raise InvalidModelError(f"padAmounts {amounts} state two sizes for one axis of the output", where=context.where)
     check_elements(
         context,
         [

@@ -44,9 +44,7 @@ def _pool(context: LayerContext, image: ir.Value) -> ir.Value:
     params = context.params
     if params.globalPooling:
         return _pool_all(context, image)
-    window = Window(
-        kernel=read_sizes(context, "kernelSize", (3, 3)), stride=read_sizes(context, "stride", (1, 1))
-    )
+    window = Window(kernel=read_sizes(context, "kernelSize", (3, 3)), stride=read_sizes(context, "stride", (1, 1)))
     sizes = (context.size(image, HEIGHT), context.size(image, WIDTH))
     padding = read_padding(context, sizes, window)
     if sizes == window.kernel and not padding.any:
@@ -56,9 +54,7 @@ def _pool(context: LayerContext, image: ir.Value) -> ir.Value:
     if params.type == L2:
         squares = context.builder.op("Mul", image, image)
         mean = _average(context, squares, window, padding)
-        return context.builder.op(
-            "Sqrt", _times_counts(context, mean, sizes, window, padding, per_padded=False)
-        )
+        return context.builder.op("Sqrt", _times_counts(context, mean, sizes, window, padding, per_padded=False))
     if params.avgPoolExcludePadding:
         return _average(context, image, window, padding)
     if padding.even:

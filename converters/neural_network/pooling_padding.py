@@ -75,9 +75,7 @@ def read_padding(context: LayerContext, sizes: tuple[int, int], window: Window) 
 def _include_last_pixel(context: LayerContext, sizes: tuple[int, int], window: Window) -> PoolPadding:
     padding = _symmetric_amounts(context)
     amounts, overhang = [], []
-    for name, size, kernel, stride, border in zip(
-        AXES, sizes, window.kernel, window.stride, padding, strict=True
-    ):
+    for name, size, kernel, stride, border in zip(AXES, sizes, window.kernel, window.stride, padding, strict=True):
         count = -((size + 2 * border - kernel) // -stride) + 1
         # "if there is padding", on either axis, no window starts beyond the input
         if any(padding) and (count - 1) * stride >= size + border:
@@ -100,7 +98,5 @@ def _symmetric_amounts(context: LayerContext) -> tuple[int, int]:
     stated = context.params.includeLastPixel.paddingAmounts
     values = [stated_size(context, name, value, minimum=0) for value in stated]
     if len(values) not in (0, 2):
-        raise InvalidModelError(
-            f"{name} has {len(values)} entries where 2, [H, W], are needed", where=context.where
-        )
+        raise InvalidModelError(f"{name} has {len(values)} entries where 2, [H, W], are needed", where=context.where)
     return (values[0], values[1]) if values else (0, 0)

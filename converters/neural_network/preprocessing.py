@@ -45,9 +45,7 @@ def _scale(builder: GraphBuilder, scaler: Any, feature: ImageFeature, value: ir.
     return value
 
 
-def _subtract_mean(
-    builder: GraphBuilder, mean_image: Any, feature: ImageFeature, value: ir.Value
-) -> ir.Value:
+def _subtract_mean(builder: GraphBuilder, mean_image: Any, feature: ImageFeature, value: ir.Value) -> ir.Value:
     mean = read_floats(mean_image, "meanImage")
     shape = shape_of(value)
     if mean.size != np.prod([size for size in shape if isinstance(size, int)]):
@@ -55,6 +53,4 @@ def _subtract_mean(
             f"the mean image has {mean.size} values where the picture has shape {shape}",
             where=f"input {feature.name!r}",
         )
-    return builder.op(
-        "Sub", value, builder.constant(mean.reshape([int(size) for size in shape if size]), "meanImage")
-    )
+    return builder.op("Sub", value, builder.constant(mean.reshape([int(size) for size in shape if size]), "meanImage"))

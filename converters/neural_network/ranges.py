@@ -41,9 +41,7 @@ def range_dynamic(context: LayerContext, layer: Any) -> None:
     given = [_double(context, scalar(context, value)) for value in exact_inputs(context, 1, 2, 3)]
     stated = [np.array(params.startValue), np.array(params.stepSizeValue)]
     if len(given) < 3 and (params.stepSizeValue == 0 or not math.isfinite(params.stepSizeValue)):
-        raise InvalidModelError(
-            f"a range in steps of {params.stepSizeValue:g} has no end", where=context.where
-        )
+        raise InvalidModelError(f"a range in steps of {params.stepSizeValue:g} has no end", where=context.where)
     end, start, step = given + [context.builder.constant(number) for number in stated[len(given) - 1 :]]
     builder = context.builder
     # In float64, in which the quotient of two float32 numbers is never rounded up to a whole number that it

@@ -55,9 +55,7 @@ def _squeeze_all(context: LayerContext, value: ir.Value) -> ir.Value:
         return reshaped(context, value, kept)
     # Which axes go is found out when the model runs; a blob of one element keeps an axis.
     sizes = sizes_of(context, value)
-    kept_sizes = builder.op(
-        "Compress", sizes, builder.op("Not", builder.op("Equal", sizes, builder.constant(1)))
-    )
+    kept_sizes = builder.op("Compress", sizes, builder.op("Not", builder.op("Equal", sizes, builder.constant(1))))
     single = builder.op("Equal", builder.op("ReduceProd", sizes), builder.constant(1))
     one = builder.op("Compress", builder.constant([1]), single)
     return reshape(context, value, joined(context, kept_sizes, one), zero_is_a_size=True)

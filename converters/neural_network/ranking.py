@@ -44,9 +44,7 @@ def top_k(context: LayerContext, layer: Any) -> None:
     else:
         wanted, size = stated_size(context, "K", params.K), shape_of(value)[axis]
         if isinstance(size, int) and wanted > size:
-            raise InvalidModelError(
-                f"K is {wanted} but axis {axis} has only {size} elements", where=context.where
-            )
+            raise InvalidModelError(f"K is {wanted} but axis {axis} has only {size} elements", where=context.where)
         count = context.builder.constant([wanted])
     values, indices = _sorted(context, value, count, axis, largest=not params.useBottomK)
     context.output(values, 0)

@@ -107,9 +107,7 @@ def _read_activation(context: LayerContext, message: Any) -> RecurrentActivation
     kind = message.WhichOneof("NonlinearityType")
     if kind not in _OPERATORS:
         raise InvalidModelError(
-            f"the activation {kind} cannot be used in a recurrent layer"
-            if kind
-            else "an activation is not set",
+            f"the activation {kind} cannot be used in a recurrent layer" if kind else "an activation is not set",
             where=context.where,
             fix=f"Core ML knows {', '.join(_OPERATORS)} there",
         )
@@ -119,9 +117,7 @@ def _read_activation(context: LayerContext, message: Any) -> RecurrentActivation
     params = getattr(message, kind)
     alpha, beta = (params.alpha, params.beta) if params.alpha or params.beta else _DEFAULTS[operator]
     if not (math.isfinite(alpha) and math.isfinite(beta)):
-        raise InvalidModelError(
-            f"the activation {kind} has alpha {alpha} and beta {beta}", where=context.where
-        )
+        raise InvalidModelError(f"the activation {kind} has alpha {alpha} and beta {beta}", where=context.where)
     return RecurrentActivation(operator, alpha, beta)
 
 

@@ -93,9 +93,7 @@ class SequenceInput:
         return self.context.builder.op("Reshape", value, self.context.builder.constant(shape))
 
 
-def read_sequence(
-    context: LayerContext, input_size: int, output_size: int, *, reverse: bool = False
-) -> SequenceInput:
+def read_sequence(context: LayerContext, input_size: int, output_size: int, *, reverse: bool = False) -> SequenceInput:
     """The current layer's first input as a sequence of vectors.
 
     Args:

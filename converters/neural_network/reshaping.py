@@ -85,12 +85,8 @@ def flatten_to_2d(context: LayerContext, layer: Any) -> None:
     (value,) = exact_inputs(context, 1)
     axis, rank = int(layer.flattenTo2D.axis), len(shape_of(value))
     if not -rank <= axis <= rank:
-        raise InvalidModelError(
-            f"the layer cannot part a blob of rank {rank} at axis {axis}", where=context.where
-        )
-    context.output(
-        context.builder.op("Flatten", value, attributes={"axis": axis + rank if axis < 0 else axis})
-    )
+        raise InvalidModelError(f"the layer cannot part a blob of rank {rank} at axis {axis}", where=context.where)
+    context.output(context.builder.op("Flatten", value, attributes={"axis": axis + rank if axis < 0 else axis}))
 
 
 @converts("getShape")

@@ -78,9 +78,7 @@ def convert_resize_bilinear(context: LayerContext, layer: Any) -> None:
 def _fractional_sizes(context: LayerContext, value: ir.Value, params: Any) -> tuple[int, int]:
     factors = list(params.fractionalScalingFactor)
     if len(factors) != 2 or len(params.scalingFactor):
-        raise InvalidModelError(
-            "the layer needs two scaling factors, either whole or fractional", where=context.where
-        )
+        raise InvalidModelError("the layer needs two scaling factors, either whole or fractional", where=context.where)
     if params.mode == _NEAREST or params.linearUpsampleMode == _DEFAULT:
         raise InvalidModelError(
             "fractional scaling factors need bilinear interpolation with a linear mode other than DEFAULT",

@@ -24,9 +24,7 @@ def reverse(context: LayerContext, layer: Any) -> None:
     value = context.input()
     rank = len(shape_of(value))
     if len(flags) != rank:
-        raise InvalidModelError(
-            f"reverseDim has {len(flags)} entries for a blob of rank {rank}", where=context.where
-        )
+        raise InvalidModelError(f"reverseDim has {len(flags)} entries for a blob of rank {rank}", where=context.where)
     axes = [axis for axis, flag in enumerate(flags) if flag]
     if not axes:
         context.output(value)

@@ -123,9 +123,7 @@ def _scatter_elements(
     return _apply(context, "ScatterElements", attributes, container, indices, updates)
 
 
-def _scatter_one(
-    context: LayerContext, container: ir.Value, indices: ir.Value, updates: ir.Value
-) -> ir.Value:
+def _scatter_one(context: LayerContext, container: ir.Value, indices: ir.Value, updates: ir.Value) -> ir.Value:
     """A single update, which is copied as a whole: what the lists of loops are made of."""
     return _apply(context, "ScatterND", {"reduction": _reduction(context)}, container, indices, updates)
 

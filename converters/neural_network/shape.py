@@ -33,9 +33,7 @@ def convert_flatten(context: LayerContext, layer: Any) -> None:
     if _is_channel_last(context, layer.flatten.mode):
         value = _transpose_tail(context, value, (HEIGHT, WIDTH, CHANNEL))
     # 0 copies the size of a leading axis.
-    context.output(
-        context.builder.op("Reshape", value, context.builder.constant([0] * (rank - 3) + [-1, 1, 1]))
-    )
+    context.output(context.builder.op("Reshape", value, context.builder.constant([0] * (rank - 3) + [-1, 1, 1])))
 
 
 @converts("reshape")
@@ -43,9 +41,7 @@ def convert_reshape(context: LayerContext, layer: Any) -> None:
     """Target [C, H, W] keeps the sequence length, [S, C, H, W] sets it; channels slowest or fastest."""
     target = [stated_size(context, "targetShape", size) for size in layer.reshape.targetShape]
     if len(target) not in (3, 4):
-        raise InvalidModelError(
-            f"targetShape has {len(target)} values where 3 or 4 are needed", where=context.where
-        )
+        raise InvalidModelError(f"targetShape has {len(target)} values where 3 or 4 are needed", where=context.where)
     channel_last = _is_channel_last(context, layer.reshape.mode)
     value, batch = _as_rank4(context, context.input())
     _check_same_count(context, context.shape(value), target, batch)
@@ -70,9 +66,7 @@ def convert_permute(context: LayerContext, layer: Any) -> None:
     """Axis i of the output's [S, C, H, W] is axis ``axis[i]`` of the input's; the batch axis stays."""
     axes = [int(axis) for axis in layer.permute.axis] or [0, 1, 2, 3]
     if sorted(axes) != [0, 1, 2, 3]:
-        raise InvalidModelError(
-            f"axis is {axes} where a permutation of [0, 1, 2, 3] is needed", where=context.where
-        )
+        raise InvalidModelError(f"axis is {axes} where a permutation of [0, 1, 2, 3] is needed", where=context.where)
     if axes == [0, 1, 2, 3]:
         context.output(context.input())
         return
@@ -113,9 +107,7 @@ def _as_rank4(context: LayerContext, value: ir.Value) -> tuple[ir.Value, int]:
             )
         return value, context.batch
     if len(shape) != 5:
-        raise InvalidModelError(
-            f"the layer needs a blob of rank 5 but gets rank {len(shape)}", where=context.where
-        )
+        raise InvalidModelError(f"the layer needs a blob of rank 5 but gets rank {len(shape)}", where=context.where)
     batch = context.size(value, 1)
     tail = [context.size(value, axis) for axis in (CHANNEL, HEIGHT, WIDTH)]
     return context.builder.op("Reshape", value, context.builder.constant([-1, *tail])), batch
@@ -129,9 +121,7 @@ def _from_rank4(context: LayerContext, value: ir.Value, batch: int) -> ir.Value:
     return context.builder.op("Reshape", value, context.builder.constant([-1, batch, *tail]))
 
 
-def _check_same_count(
-    context: LayerContext, shape: tuple[Dimension, ...], target: list[int], batch: int
-) -> None:
+def _check_same_count(context: LayerContext, shape: tuple[Dimension, ...], target: list[int], batch: int) -> None:
     known = [size for size in shape if isinstance(size, int)]
     compared = known[1:] if len(target) == 3 else [*known[1:], known[0] // batch]
     if len(known) == len(shape) and math.prod(compared) != math.prod(target):

@@ -62,17 +62,12 @@ def reshaped(context: LayerContext, value: ir.Value, *parts: list[int] | Axes) -
     # Its inference knows no size of a shape of which any is unknown.
     inferred = known_shape(result) or [None] * len(stated)
     result.shape = ir.Shape(
-        [
-            size if isinstance(size, int) and size >= 0 else other
-            for size, other in zip(stated, inferred, strict=True)
-        ]
+        [size if isinstance(size, int) and size >= 0 else other for size, other in zip(stated, inferred, strict=True)]
     )
     return result
 
 
-def reshape(
-    context: LayerContext, value: ir.Value, shape: ir.Value, *, zero_is_a_size: bool = False
-) -> ir.Value:
+def reshape(context: LayerContext, value: ir.Value, shape: ir.Value, *, zero_is_a_size: bool = False) -> ir.Value:
     """ONNX's Reshape to a vector; where its values are unknown, its length still gives the rank."""
     result = context.builder.op("Reshape", value, shape, attributes={"allowzero": int(zero_is_a_size)})
     (rank,) = shape_of(shape)

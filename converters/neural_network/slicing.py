@@ -41,9 +41,7 @@ def convert_slice(context: LayerContext, layer: Any) -> None:
         )
     constant = context.builder.constant
     context.output(
-        context.builder.op(
-            "Slice", value, constant([start]), constant([end]), constant([axis]), constant([stride])
-        )
+        context.builder.op("Slice", value, constant([start]), constant([end]), constant([axis]), constant([stride]))
     )
 
 
@@ -55,9 +53,7 @@ def convert_crop(context: LayerContext, layer: Any) -> None:
     elif len(layer.input) == 2:
         _crop_to_reference(context, layer)
     else:
-        raise InvalidModelError(
-            f"the layer needs 1 or 2 inputs but has {len(layer.input)}", where=context.where
-        )
+        raise InvalidModelError(f"the layer needs 1 or 2 inputs but has {len(layer.input)}", where=context.where)
 
 
 def _crop_borders(context: LayerContext, layer: Any) -> None:

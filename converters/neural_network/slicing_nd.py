@@ -60,9 +60,7 @@ def _stated_part(context: LayerContext, name: str, rank: int) -> ir.Value:
     # coremltools writes five numbers into a dynamic slice that states none, whatever the rank.
     fits = not stated or len(stated) == rank or (not static and len(stated) > rank)
     if not fits or (static and not stated and name != "squeezeMasks"):
-        raise InvalidModelError(
-            f"{name} has {len(stated)} entries for a blob of rank {rank}", where=context.where
-        )
+        raise InvalidModelError(f"{name} has {len(stated)} entries for a blob of rank {rank}", where=context.where)
     numbers = [max(_FIRST, min(int(number), _LAST)) for number in stated] or [_DEFAULTS[name]] * rank
     if name == "strides" and 0 in numbers[:rank]:
         raise InvalidModelError("a stride is 0", where=context.where)
@@ -84,9 +82,7 @@ def _bounds(context: LayerContext, parts: list[ir.Value]) -> tuple[ir.Value, ir.
     return _bounds_when_run(context, parts)
 
 
-def _bounds_when_run(
-    context: LayerContext, parts: list[ir.Value]
-) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
+def _bounds_when_run(context: LayerContext, parts: list[ir.Value]) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
     """As :func:`_bounds`, by ONNX operations."""
     builder = context.builder
     zero, one, first, last = (builder.constant(number) for number in (0, 1, _FIRST, _LAST))
@@ -113,9 +109,7 @@ def _without(context: LayerContext, value: ir.Value, squeezed: ir.Value) -> ir.V
     builder = context.builder
     if squeezed.const_value is None:
         kept = builder.op("Equal", squeezed, builder.constant(0))
-        return reshape(
-            context, value, builder.op("Compress", sizes_of(context, value), kept), zero_is_a_size=True
-        )
+        return reshape(context, value, builder.op("Compress", sizes_of(context, value), kept), zero_is_a_size=True)
     flags = squeezed.const_value.numpy()
     axes = [axis for axis, flag in enumerate(flags) if flag]
     if len(axes) == len(flags):
@@ -132,9 +126,7 @@ def slice_by_size(context: LayerContext, layer: Any) -> None:
     size = stated_size(context, "size", params.size)
     available = shape_of(value)[axis]
     if isinstance(available, int) and size > available:
-        raise InvalidModelError(
-            f"{size} elements cannot be cut out of an axis of {available}", where=context.where
-        )
+        raise InvalidModelError(f"{size} elements cannot be cut out of an axis of {available}", where=context.where)
     check_elements(context, [size])
     builder = context.builder
     start = whole_numbers(context, single(context, begin))

@@ -30,9 +30,7 @@ def sliding_windows(context: LayerContext, layer: Any) -> None:
     shape = shape_of(value)
     length = shape[axis]
     if isinstance(length, int) and window > length:
-        raise InvalidModelError(
-            f"a window of {window} is longer than the axis, {length}", where=context.where
-        )
+        raise InvalidModelError(f"a window of {window} is longer than the axis, {length}", where=context.where)
     count = (length - window) // step + 1 if isinstance(length, int) else 1
     check_elements(context, [*shape[:axis], count, window, *shape[axis + 1 :]])
     check_generated(context.where, [count, window])

@@ -44,9 +44,7 @@ def non_maximum_suppression(context: LayerContext, layer: Any) -> None:
     lowest = builder.constant(float("-inf"))
     ordered = builder.op("Where", survives, best, lowest)
     _, indices = builder.ops("TopK", ordered, room, attributes={"axis": 1}, names=("", ""))
-    found = builder.op(
-        "ReduceSum", whole_numbers(context, survives), builder.constant([1]), attributes={"keepdims": 1}
-    )
+    found = builder.op("ReduceSum", whole_numbers(context, survives), builder.constant([1]), attributes={"keepdims": 1})
     count = builder.op("Min", found, limits.boxes)
     places = _range(context, room)
     filled = builder.op("Less", places, count)
@@ -90,9 +88,7 @@ def _limits(context: LayerContext, given: list[ir.Value], shape: tuple[Any, ...]
     numbers = [single(context, value) for value in given]
     stated = params.iouThreshold
     if not numbers and not 0 <= stated <= 1:
-        raise InvalidModelError(
-            f"iouThreshold is {stated:g} where a ratio from 0 to 1 is needed", where=context.where
-        )
+        raise InvalidModelError(f"iouThreshold is {stated:g} where a ratio from 0 to 1 is needed", where=context.where)
     overlap, score = (
         numbers[index] if index < len(numbers) else builder.constant(np.array([number], dtype=np.float32))
         for index, number in enumerate((stated, params.scoreThreshold))
@@ -108,18 +104,14 @@ def _limits(context: LayerContext, given: list[ir.Value], shape: tuple[Any, ...]
     return _Limits(boxes, overlap, score)
 
 
-def _survivors(
-    context: LayerContext, boxes: ir.Value, scores: ir.Value, best: ir.Value, limits: _Limits
-) -> ir.Value:
+def _survivors(context: LayerContext, boxes: ir.Value, scores: ir.Value, best: ir.Value, limits: _Limits) -> ir.Value:
     """Which boxes are kept, bool (B, N)."""
     builder = context.builder
     if context.params.perClassSuppression:
         of_class = builder.op("ArgMax", scores, attributes={"axis": 2, "keepdims": 1})
         classes = _range(context, sizes_of(context, scores, 2))
         # An infinitely low score is never above the threshold.
-        rivals = builder.op(
-            "Where", builder.op("Equal", of_class, classes), scores, builder.constant(float("-inf"))
-        )
+        rivals = builder.op("Where", builder.op("Equal", of_class, classes), scores, builder.constant(float("-inf")))
         rivals = builder.op("Transpose", rivals, attributes={"perm": [0, 2, 1]})
     else:
         rivals = builder.op("Unsqueeze", best, builder.constant([1]))

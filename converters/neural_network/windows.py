@@ -43,9 +43,7 @@ def read_sizes(context: LayerContext, field: str, default: tuple[int, int]) -> t
     if not values:
         return default
     if len(values) != 2:
-        raise InvalidModelError(
-            f"{field} has {len(values)} entries where 2, [H, W], are needed", where=context.where
-        )
+        raise InvalidModelError(f"{field} has {len(values)} entries where 2, [H, W], are needed", where=context.where)
     return values[0], values[1]
 
 

@@ -18,9 +18,7 @@ def add_to(app: typer.Typer) -> None:
 def compare(
     full_precision_model: Annotated[str, typer.Argument(metavar="MODEL", help="The model taken for right.")],
     quantized_model: Annotated[str, typer.Argument(metavar="OTHER", help="The model measured against it.")],
-    sample_data: Annotated[
-        str, typer.Argument(metavar="PICTURES", help="A folder of pictures, or one picture.")
-    ],
+    sample_data: Annotated[str, typer.Argument(metavar="PICTURES", help="A folder of pictures, or one picture.")],
     crop: Annotated[str, typer.Option(help="How pictures are fitted: whole or center.")] = "whole",
     min_agreement: Annotated[
         float | None, typer.Option(help="Leave with exit code 3 when top-1 agreement (0 to 1) is lower.")

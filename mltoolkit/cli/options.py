@@ -15,9 +15,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="A .mlmodel file or .mlpackage folder.")]
 Layers = Annotated[
     list[str] | None,
-    typer.Option(
-        "--custom-layers", metavar="FILE", help="Python file that registers custom layers; may be repeated."
-    ),
+    typer.Option("--custom-layers", metavar="FILE", help="Python file that registers custom layers; may be repeated."),
 ]
 
 
@@ -40,6 +38,4 @@ def import_custom_layers(files: list[str] | None) -> None:
         try:
             spec.loader.exec_module(module)
         except Exception as error:
-            raise ArgumentError(
-                f"{file!r} fails: {type(error).__name__}: {error}", where="--custom-layers"
-            ) from error
+            raise ArgumentError(f"{file!r} fails: {type(error).__name__}: {error}", where="--custom-layers") from error

@@ -43,9 +43,7 @@ def predict(
     for label, data in read_inputs(loaded, inputs or []):
         outputs = loaded.predict(data)
         saved = save_outputs(outputs, Path(save), label) if save else {}
-        results.append(
-            {"input": label, "outputs": shown(loaded, outputs, top, whole=as_json), "files": saved}
-        )
+        results.append({"input": label, "outputs": shown(loaded, outputs, top, whole=as_json), "files": saved})
     if as_json:
         print_json(results)
         return

@@ -23,11 +23,7 @@ def read_inputs(model: Model, words: Sequence[str]) -> Iterator[tuple[str, dict[
         InputError: a value cannot be read.
     """
     features = {feature.name: feature for feature in model.inputs}
-    named = [
-        (name, value)
-        for name, _, value in (word.partition("=") for word in words)
-        if name in features and value
-    ]
+    named = [(name, value) for name, _, value in (word.partition("=") for word in words) if name in features and value]
     if not named and len(words) == 1 and re.match(r"^[^=/\\.]+=", words[0]) and not Path(words[0]).exists():
         # A misspelt name, for which the model's own check has the close matches.
         name, _, text = words[0].partition("=")
@@ -36,9 +32,7 @@ def read_inputs(model: Model, words: Sequence[str]) -> Iterator[tuple[str, dict[
     if named:
         if len(named) != len(words):
             bare = next(word for word in words if word.partition("=")[0] not in features)
-            raise ArgumentError(
-                f"{bare!r} names no input", fix=f"The inputs are: {', '.join(map(repr, features))}"
-            )
+            raise ArgumentError(f"{bare!r} names no input", fix=f"The inputs are: {', '.join(map(repr, features))}")
         yield ", ".join(words), {name: read_value(features[name], text) for name, text in named}
         return
     required = [feature for feature in model.inputs if not feature.optional]
@@ -66,9 +60,7 @@ def read_value(feature: Feature, text: str) -> Any:
     try:
         numbers = np.array([float(part) for part in text.split(",")])
     except ValueError as error:
-        raise InputError(
-            f"{text!r} is neither numbers separated by commas nor a .npy file", where=where
-        ) from error
+        raise InputError(f"{text!r} is neither numbers separated by commas nor a .npy file", where=where) from error
     if isinstance(feature, ArrayFeature):
         if numbers.size == 1 and 0 not in feature.shape:
             return np.full(feature.shape, numbers[0])

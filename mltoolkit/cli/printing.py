@@ -14,9 +14,7 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def print_table(
-    headers: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Iterable[str] = ()
-) -> None:
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Iterable[str] = ()) -> None:
     """A table on stdout; the columns named in ``numeric`` are right-aligned.
 
     A model's names may hold anything: they are printed as they are, never as markup.

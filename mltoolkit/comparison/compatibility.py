@@ -40,9 +40,7 @@ class ComparableModel(Protocol):
     def prepare_image(self, feature: ImageFeature, image: Any, crop: Crop = "whole") -> Any:
         """A picture in the input's size and colour space, which ``predict_raw`` takes as it is."""
 
-    def predict_raw(
-        self, data: Mapping[str, Any], *, threads: int | None = None
-    ) -> Mapping[str, NDArray[Any]]:
+    def predict_raw(self, data: Mapping[str, Any], *, threads: int | None = None) -> Mapping[str, NDArray[Any]]:
         """Outputs before post-processing: scores by class index, pictures as float32 (C, H, W)."""
 
 
@@ -61,9 +59,7 @@ def check_interfaces(reference: ComparableModel, other: ComparableModel) -> None
         for role in ("predicted_feature_name", "predicted_probabilities_name"):
             names = getattr(reference, role), getattr(other, role)
             if names[0] != names[1]:
-                differences.append(
-                    f"{role} is {names[0]!r} in the first model and {names[1]!r} in the second"
-                )
+                differences.append(f"{role} is {names[0]!r} in the first model and {names[1]!r} in the second")
     if differences:
         raise ComparisonError(
             "the two models do not have the same interface: " + "; ".join(differences),
@@ -78,9 +74,7 @@ def _differences(side: str, first: Sequence[Feature], second: Sequence[Feature])
     for name in a:
         if name in b and a[name] is not b[name]:
             kinds = (kind.__name__.removesuffix("Feature").lower() for kind in (a[name], b[name]))
-            found.append(
-                f"the {side} {name!r} is " + " in the first model and ".join(kinds) + " in the second"
-            )
+            found.append(f"the {side} {name!r} is " + " in the first model and ".join(kinds) + " in the second")
     return found
 
 

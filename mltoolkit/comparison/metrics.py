@@ -56,9 +56,7 @@ def psnr_db(reference: ArrayLike, other: ArrayLike, *, peak: float | None = None
     0.0
     """
     if peak is not None and not (peak > 0 and np.isfinite(peak)):
-        raise ArgumentError(
-            f"the peak of a signal is {peak}", fix="Give a positive number, such as 255 for pixels"
-        )
+        raise ArgumentError(f"the peak of a signal is {peak}", fix="Give a positive number, such as 255 for pixels")
     signal, noise, broken = _paired(reference, other)
     height = peak if peak is not None else float(np.max(np.abs(signal))) if signal.size else 0.0
     return _ratio_db(height**2, noise, broken)
@@ -135,9 +133,7 @@ def _paired(reference: ArrayLike, other: ArrayLike) -> tuple[NDArray[np.float64]
 
 def _require_same_shape(a: NDArray[np.generic], b: NDArray[np.generic]) -> None:
     if a.shape != b.shape:
-        raise ArgumentError(
-            f"two arrays of shapes {a.shape} and {b.shape} cannot be compared element by element"
-        )
+        raise ArgumentError(f"two arrays of shapes {a.shape} and {b.shape} cannot be compared element by element")
 
 
 def _ratio_db(signal: float, noise: float, broken: bool) -> float:

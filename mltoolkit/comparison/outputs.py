@@ -16,9 +16,7 @@ from mltoolkit.formats.features import ArrayFeature, Feature, ImageFeature, Scal
 _PIXEL_PEAK = 255.0
 
 
-def output_difference(
-    feature: Feature, reference: NDArray[Any], other: NDArray[Any], sample: str
-) -> OutputDifference:
+def output_difference(feature: Feature, reference: NDArray[Any], other: NDArray[Any], sample: str) -> OutputDifference:
     """Measure how far the second model's output lies from the first's.
 
     Args:

@@ -113,9 +113,7 @@ class ModelPair:
                 second[name] = self.other.prepare_image(twin, picture, self.crop)
         return first, second
 
-    def _result(
-        self, sample: Sample, a: Mapping[str, NDArray[Any]], b: Mapping[str, NDArray[Any]]
-    ) -> InputComparison:
+    def _result(self, sample: Sample, a: Mapping[str, NDArray[Any]], b: Mapping[str, NDArray[Any]]) -> InputComparison:
         outputs = tuple(
             output_difference(feature, a[feature.name], b[feature.name], sample.name)
             for feature in self.compared_outputs

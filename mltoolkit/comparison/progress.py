@@ -28,9 +28,7 @@ def reporting(progress: bool | ProgressCallback | None, total: int | None) -> It
         yield progress
         return
     if progress is not None and not isinstance(progress, bool):
-        raise ArgumentError(
-            f"progress is {progress!r}", fix="Give True, False, None or a function of (done, total)"
-        )
+        raise ArgumentError(f"progress is {progress!r}", fix="Give True, False, None or a function of (done, total)")
     if progress is False or (progress is None and not _stderr_is_terminal()):
         yield lambda done, total: None
         return

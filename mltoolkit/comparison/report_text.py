@@ -74,9 +74,7 @@ def difference(row: InputComparison) -> str:
     """Both models' answers to one input, and how far they lie apart."""
     parts = []
     if row.reference_label is not None:
-        parts.append(
-            f"{row.reference_label} ({row.reference_score:.3f}) -> {row.other_label} ({row.other_score:.3f})"
-        )
+        parts.append(f"{row.reference_label} ({row.reference_score:.3f}) -> {row.other_label} ({row.other_score:.3f})")
     if row.kl is not None:
         parts.append(f"KL {row.kl:.3g}")
     for output in row.outputs:

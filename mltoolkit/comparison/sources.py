@@ -75,9 +75,7 @@ def open_samples(sample_data: Any, inputs: Sequence[Feature]) -> SampleStream:
     if isinstance(sample_data, Image.Image):
         sample_data = [sample_data]
     if isinstance(sample_data, Mapping | np.ndarray | bytes) or not isinstance(sample_data, Iterable):
-        raise ComparisonError(
-            f"sample data of type {type(sample_data).__name__} cannot be compared on", fix=_ACCEPTED
-        )
+        raise ComparisonError(f"sample data of type {type(sample_data).__name__} cannot be compared on", fix=_ACCEPTED)
     total = len(sample_data) if isinstance(sample_data, Sized) else None
     source = "the given list" if total is not None else "the given iterator"
     if total == 0:

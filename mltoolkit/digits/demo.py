@@ -70,9 +70,7 @@ def run_demo(
         for nbits in bits:
             small = quantize_weights(model, nbits, mode)
             report = compare_models(model, small, digit_images_path(), progress=False)
-            assert (
-                report.top1_agreement is not None and report.top1_interval is not None
-            )  # a classifier's are set
+            assert report.top1_agreement is not None and report.top1_interval is not None  # a classifier's are set
             pictures = report.count
             original_accuracy = _accuracy(report, "reference_label")
             row = DemoRow(

@@ -47,9 +47,7 @@ def write_durably(path: Path, data: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Wait until a folder's entries have reached the disk, where the system can do that."""
-    with contextlib.suppress(
-        OSError
-    ):  # Windows cannot open folders, some network file systems cannot sync them
+    with contextlib.suppress(OSError):  # Windows cannot open folders, some network file systems cannot sync them
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

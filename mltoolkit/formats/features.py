@@ -170,9 +170,7 @@ def _read_range(message: Any) -> Range:
 
 def _read_image(image: Any, common: dict[str, Any]) -> ImageFeature:
     if image.colorSpace not in _COLOR_SPACES:
-        raise InvalidModelError(
-            f"the image {common['name']!r} has the unknown colour space {image.colorSpace}"
-        )
+        raise InvalidModelError(f"the image {common['name']!r} has the unknown colour space {image.colorSpace}")
     flexibility = image.WhichOneof("SizeFlexibility")
     sizes: tuple[tuple[int, int], ...] = ()
     width_range = height_range = None

@@ -108,10 +108,7 @@ def _recognise_zip(path: Path) -> tuple[str, str]:
         return f"a PyTorch {kind}", _CONVERT if kind == "TorchScript model" else ""
     if any(folder.endswith(".mlmodelc") for folder in folders):
         return "a zip archive with a compiled model", "Give the .mlmodel or .mlpackage it was compiled from"
-    if (
-        any(folder.endswith(".mlpackage") for folder in folders)
-        or {"Manifest.json", "model.mlmodel"} <= files
-    ):
+    if any(folder.endswith(".mlpackage") for folder in folders) or {"Manifest.json", "model.mlmodel"} <= files:
         return "a zip archive of a model package", "Unpack it and give the .mlpackage folder"
     if any(name.endswith(".mlmodel") for name in files):
         return "a zip archive with a model inside", "Unpack it and give the .mlmodel file"

@@ -19,9 +19,7 @@ def packed_bytes(count: int, bits: int) -> int:
     return (count * bits + 7) // 8
 
 
-def unpack_elements(
-    data: NDArray[np.uint8], bits: int, count: int, *, signed: bool = False
-) -> NDArray[np.generic]:
+def unpack_elements(data: NDArray[np.uint8], bits: int, count: int, *, signed: bool = False) -> NDArray[np.generic]:
     """Unpack elements.
 
     Args:

@@ -132,8 +132,7 @@ def _from_bytes(data: bytes, element: ElementType, count: int) -> NDArray[Any]:
     expected = packed_bytes(count, element.bits)
     if element.kind in ("string", "bool") or len(data) != expected:
         raise InvalidModelError(
-            f"a constant of the program has {len(data)} bytes; {count} elements of {element.name} take "
-            f"{expected}"
+            f"a constant of the program has {len(data)} bytes; {count} elements of {element.name} take {expected}"
         )
     raw = np.frombuffer(data, dtype=np.uint8)
     if element.packed:

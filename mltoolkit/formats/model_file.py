@@ -76,8 +76,7 @@ def weights_folder(source: Any) -> Path | None:
 
 def _is_model_message(value: Any) -> bool:
     return (
-        not isinstance(value, type)
-        and getattr(getattr(value, "DESCRIPTOR", None), "full_name", "") == _MODEL_MESSAGE
+        not isinstance(value, type) and getattr(getattr(value, "DESCRIPTOR", None), "full_name", "") == _MODEL_MESSAGE
     )
 
 
@@ -115,9 +114,7 @@ def read_spec(path: str | os.PathLike[str]) -> Any:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise missing_file(file) from error
     except OSError as error:
-        raise ModelFileError(
-            f"the file cannot be read: {error.strerror or error}", where=str(file)
-        ) from error
+        raise ModelFileError(f"the file cannot be read: {error.strerror or error}", where=str(file)) from error
 
 
 def _path(path: Any) -> Path:
@@ -186,15 +183,11 @@ def write_spec(spec: Any, path: str | os.PathLike[str], overwrite: bool = True) 
     data = _serialize(spec, target)
     try:
         if target.exists() and not overwrite:
-            raise ModelFileError(
-                "there is a file of that name already", where=str(target), fix="Choose another name"
-            )
+            raise ModelFileError("there is a file of that name already", where=str(target), fix="Choose another name")
         if suffix == ".mlpackage":
             write_package(target, data)
         elif target.is_dir():
-            raise ModelFileError(
-                "the path is a folder", where=str(target), fix="Give the name of a file in it"
-            )
+            raise ModelFileError("the path is a folder", where=str(target), fix="Give the name of a file in it")
         else:
             write_atomically(target, data)
     except OSError as error:

@@ -61,12 +61,8 @@ def open_package(folder: Path) -> Package:
         )
     model = _inside(folder, entries[root])
     if not model.is_file():
-        raise ModelFileError(
-            f"the package's model {str(model.relative_to(folder))!r} is missing", where=str(folder)
-        )
-    weights = [
-        entry for entry in entries.values() if isinstance(entry, dict) and entry.get("name") == "weights"
-    ]
+        raise ModelFileError(f"the package's model {str(model.relative_to(folder))!r} is missing", where=str(folder))
+    weights = [entry for entry in entries.values() if isinstance(entry, dict) and entry.get("name") == "weights"]
     return Package(folder, model, _inside(folder, weights[0]) if weights else None, len(entries))
 
 
@@ -80,9 +76,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             raise ValueError("it is too large")
         manifest = json.loads(path.read_bytes())
     except OSError as error:
-        raise ModelFileError(
-            f"the manifest cannot be read: {error.strerror or error}", where=str(path)
-        ) from error
+        raise ModelFileError(f"the manifest cannot be read: {error.strerror or error}", where=str(path)) from error
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"the package's manifest is damaged: {error}", where=str(path)) from error
     if not isinstance(manifest, dict):
@@ -120,9 +114,7 @@ def _inside(folder: Path, entry: dict[str, Any]) -> Path:
         escapes = not path.resolve().is_relative_to((folder / _DATA).resolve())
         outside = not (folder / _DATA).resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError) as error:  # loops of symbolic links
-        raise ModelFileError(
-            f"the path {text!r} of the package's manifest cannot be followed", where=where
-        ) from error
+        raise ModelFileError(f"the path {text!r} of the package's manifest cannot be followed", where=where) from error
     if escapes or outside:
         raise ModelFileError(f"the package's path {text!r} is a link out of the package", where=where)
     return path

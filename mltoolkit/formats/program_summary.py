@@ -103,9 +103,7 @@ def _decompressed(operation: Any, weights: dict[str, ProgramWeight]) -> ProgramW
             elif binding.name in weights:
                 parts.append(weights.pop(binding.name))
     stored = {
-        name: stored_size(value)
-        for name, value in values.items()
-        if isinstance(read_type(value.type), TensorType)
+        name: stored_size(value) for name, value in values.items() if isinstance(read_type(value.type), TensorType)
     }
     bytes_in_file = sum(size for described, size in stored.values() if described.element.kind != "string")
     return ProgramWeight(

@@ -18,16 +18,12 @@ def missing_file(file: Path) -> ModelFileError:
     """There is no such file: the names like it in that folder."""
     folder = file.parent
     if not folder.is_dir():
-        return ModelFileError(
-            f"there is no file {str(file)!r}", fix=f"The folder {str(folder)!r} does not exist"
-        )
+        return ModelFileError(f"there is no file {str(file)!r}", fix=f"The folder {str(folder)!r} does not exist")
     try:
         models = sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in MODEL_SUFFIXES)
     except OSError:
         models = []
-    where_models = (
-        did_you_mean(file.name, models) if models else "That folder holds no .mlmodel and no .mlpackage"
-    )
+    where_models = did_you_mean(file.name, models) if models else "That folder holds no .mlmodel and no .mlpackage"
     return ModelFileError(f"there is no file {str(file)!r}", fix=where_models)
 
 
@@ -65,9 +61,7 @@ def damaged_file(file: Path, data: mmap.mmap, error: Exception) -> ModelFileErro
             fix="Copy or download it again",
         )
     if looks_like_model:
-        return ModelFileError(
-            "the file is a damaged Core ML model", where=str(file), fix="Copy or download it again"
-        )
+        return ModelFileError("the file is a damaged Core ML model", where=str(file), fix="Copy or download it again")
     return ModelFileError(
         "the file is not a Core ML model, nor anything else known here",
         where=str(file),
@@ -83,9 +77,7 @@ def file_without_model(file: Path, spec: Any) -> ModelFileError:
         return ModelFileError(
             f"the file describes a model of specification version {version} but holds none known here",
             where=str(file),
-            fix="A newer coremltools may know it"
-            if newer
-            else "It may be truncated: copy or download it again",
+            fix="A newer coremltools may know it" if newer else "It may be truncated: copy or download it again",
         )
     return ModelFileError(
         "the file is not a Core ML model, nor anything else known here",

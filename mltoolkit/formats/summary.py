@@ -31,9 +31,7 @@ class WeightTotal:
     bytes: int = 0
 
     def __add__(self, other: WeightTotal) -> WeightTotal:
-        return WeightTotal(
-            self.tensors + other.tensors, self.parameters + other.parameters, self.bytes + other.bytes
-        )
+        return WeightTotal(self.tensors + other.tensors, self.parameters + other.parameters, self.bytes + other.bytes)
 
 
 @dataclass(frozen=True)
@@ -156,9 +154,7 @@ def summarize(spec: Any) -> ModelSummary:
     layers = tuple(_summarize_layer(message) for message in messages)
     if program_of(spec) is not None:
         layers = tuple(_summarize_operation(layer) for layer in program_layers(spec))
-    custom = tuple(
-        _summarize_custom(message) for message in messages if message.WhichOneof("layer") == "custom"
-    )
+    custom = tuple(_summarize_custom(message) for message in messages if message.WhichOneof("layer") == "custom")
     stages: dict[str, ModelSummary] = {}
     if pipeline is not None:
         names = stage_names(pipeline)

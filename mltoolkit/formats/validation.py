@@ -185,11 +185,7 @@ def _check_classifier(interface: Interface) -> None:
     by_name: dict[str, Feature] = {feature.name: feature for feature in interface.outputs}
     label = by_name.get(interface.predicted_feature_name)
     texts = isinstance(labels[0], str)
-    fits = (
-        isinstance(label, StringFeature)
-        if texts
-        else isinstance(label, ScalarFeature) and label.dtype == "int64"
-    )
+    fits = isinstance(label, StringFeature) if texts else isinstance(label, ScalarFeature) and label.dtype == "int64"
     if label is not None and not fits:
         raise InvalidModelError(
             f"the class labels are {'texts' if texts else 'integers'}, the description gives another type",

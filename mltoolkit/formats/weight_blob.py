@@ -115,9 +115,7 @@ class WeightFile:
             raise InvalidModelError("there is no weight record at the program's offset", where=where)
         if _BLOB_TYPES.get(blob_type) != element.name:
             found = _BLOB_TYPES.get(blob_type, f"unknown ({blob_type})")
-            raise InvalidModelError(
-                f"the weights' type is {found} but the program expects {element.name}", where=where
-            )
+            raise InvalidModelError(f"the weights' type is {found} but the program expects {element.name}", where=where)
         if start % _ALIGNMENT or start > size or stored > size - start:
             raise InvalidModelError(
                 f"the weights ({stored} bytes from {start}) end outside the file of {size} bytes", where=where

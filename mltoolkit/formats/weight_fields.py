@@ -171,9 +171,7 @@ WEIGHT_TABLE: dict[str, tuple[_Row, ...]] = {
     ),
     "embedding": (_matrix("weights", "outputChannels", "inputDim"), _vector("bias", "outputChannels")),
     "embeddingND": (_matrix("weights", "embeddingSize", "vocabSize"), _vector("bias", "embeddingSize")),
-    "batchnorm": tuple(
-        _vector(field, "channels", "normalization") for field in ("gamma", "beta", "mean", "variance")
-    ),
+    "batchnorm": tuple(_vector(field, "channels", "normalization") for field in ("gamma", "beta", "mean", "variance")),
     "layerNormalization": tuple(
         _Row(field, _as("normalizedShape"), "normalization", Storage.FLOAT32) for field in ("gamma", "beta")
     ),

@@ -107,9 +107,7 @@ def check_size(params: Any, count: int, where: str) -> None:
         _check_codes(params, encoding, count, where)
         return
     if stored != count:
-        raise InvalidModelError(
-            f"the weight holds {stored:g} values where the layer needs {count}", where=where
-        )
+        raise InvalidModelError(f"the weight holds {stored:g} values where the layer needs {count}", where=where)
 
 
 def _check_codes(params: Any, encoding: Encoding, count: int, where: str) -> None:
@@ -156,9 +154,7 @@ def read_codes(params: Any, count: int, where: str) -> LinearCodes | TableCodes:
     raise InvalidModelError(f"the weight is stored as {encoding.value}, not as codes", where=where)
 
 
-def read_weight(
-    params: Any, shape: tuple[int, ...], where: str, channel_axis: int = 0
-) -> NDArray[np.float32]:
+def read_weight(params: Any, shape: tuple[int, ...], where: str, channel_axis: int = 0) -> NDArray[np.float32]:
     """The values of a weight, whatever its encoding.
 
     Args:

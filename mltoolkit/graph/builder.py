@@ -105,8 +105,7 @@ class GraphBuilder:
         scope = self._scope or "graph"
         node_name = self.unique_name(f"{scope}/{op_type}")
         results = [
-            ir.Value(name=self.unique_name(f"{node_name}/out"), type=value.type, shape=value.shape)
-            for value in outputs
+            ir.Value(name=self.unique_name(f"{node_name}/out"), type=value.type, shape=value.shape) for value in outputs
         ]
         node = ir.node(op_type, list(inputs), dict(bodies), outputs=results, name=node_name)
         node.metadata_props["layer"] = self._scope
@@ -148,9 +147,7 @@ class GraphBuilder:
         self._inputs.append(value)
         return value
 
-    def constant(
-        self, array: NDArray[Any] | Sequence[int] | Sequence[float] | float | int, name: str = ""
-    ) -> ir.Value:
+    def constant(self, array: NDArray[Any] | Sequence[int] | Sequence[float] | float | int, name: str = "") -> ir.Value:
         """A constant tensor, stored as initializer.
 
         Python integers become int64 and floats float32; arrays keep their type. Small constants are shared.
@@ -284,8 +281,7 @@ class GraphBuilder:
         except (shape_inference.InferenceError, onnx.checker.ValidationError, onnx.defs.SchemaError) as error:
             shapes = ", ".join(str(shape_of(value)) for value in node.inputs if value is not None)
             raise InvalidModelError(
-                f"the ONNX operation {node.op_type} cannot take inputs of shape {shapes}: "
-                f"{str(error).splitlines()[0]}",
+                f"the ONNX operation {node.op_type} cannot take inputs of shape {shapes}: {str(error).splitlines()[0]}",
                 where=f"layer {self._scope!r}" if self._scope else None,
             ) from error
         for value in node.outputs:

@@ -83,8 +83,7 @@ def _is_too_large(node: onnx.NodeProto, feeds: Mapping[str, NDArray[Any]]) -> bo
     """Whether an output is so large that it must not even be tried: sizes may be those of a damaged file."""
     tensors = {name: onnx.numpy_helper.from_array(array, name) for name, array in feeds.items()}
     types = {
-        name: onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
-        for name, tensor in tensors.items()
+        name: onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims) for name, tensor in tensors.items()
     }
     inferred = shape_inference.infer_node_outputs(
         onnx.defs.get_schema(node.op_type, OPSET, ""),
@@ -94,8 +93,7 @@ def _is_too_large(node: onnx.NodeProto, feeds: Mapping[str, NDArray[Any]]) -> bo
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
     )
     return any(
-        math.prod(size.dim_value for size in output.tensor_type.shape.dim if size.HasField("dim_value"))
-        > _MAX_ELEMENTS
+        math.prod(size.dim_value for size in output.tensor_type.shape.dim if size.HasField("dim_value")) > _MAX_ELEMENTS
         for output in inferred.values()
     )
 

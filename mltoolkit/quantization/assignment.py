@@ -46,9 +46,7 @@ def assign_to_table(values: NDArray[np.floating], table: NDArray[np.floating]) -
         return np.zeros(0, dtype=np.uint8)
     low, high = float(flat.min()), float(flat.max())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise QuantizationError(
-            "NaN or infinite values have no nearest table entry", fix="Repair the weights"
-        )
+        raise QuantizationError("NaN or infinite values have no nearest table entry", fix="Repair the weights")
     if (entries[1:] >= entries[:-1]).all():
         return assign_within(flat, entries, low, high)
     order = np.argsort(entries, kind="stable")

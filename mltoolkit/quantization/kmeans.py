@@ -45,11 +45,7 @@ def kmeans_1d(
     >>> kmeans_1d(np.array([0.0, 0.1, 5.0, 5.1], dtype=np.float32), 2)
     (array([0.05, 5.05], dtype=float32), array([0, 0, 1, 1], dtype=uint8))
     """
-    if (
-        isinstance(clusters, bool)
-        or not isinstance(clusters, int | np.integer)
-        or not 1 <= clusters <= _MOST_CLUSTERS
-    ):
+    if isinstance(clusters, bool) or not isinstance(clusters, int | np.integer) or not 1 <= clusters <= _MOST_CLUSTERS:
         raise ArgumentError(f"{clusters!r} clusters cannot be made", fix=f"Ask for 1 to {_MOST_CLUSTERS}")
     flat = np.asarray(values).reshape(-1).astype(np.float32, copy=False)
     if flat.size == 0:
@@ -72,9 +68,7 @@ def _weighted(
     """The values that count, and their masses."""
     masses = np.asarray(weights).reshape(-1).astype(np.float64, copy=False)
     if masses.size != flat.size:
-        raise ArgumentError(
-            f"{masses.size} weights for {flat.size} values", fix="Give one weight for each value"
-        )
+        raise ArgumentError(f"{masses.size} weights for {flat.size} values", fix="Give one weight for each value")
     least, most = float(masses.min()), float(masses.max())
     if not (least >= 0.0 and np.isfinite(most)):
         raise QuantizationError(
@@ -89,9 +83,7 @@ def _weighted(
     return flat, np.maximum(masses, _LEAST_SHARE * masses.sum())
 
 
-def _table(
-    values: NDArray[np.float32], clusters: int, weights: NDArray[np.float64] | None
-) -> NDArray[np.float32]:
+def _table(values: NDArray[np.float32], clusters: int, weights: NDArray[np.float64] | None) -> NDArray[np.float32]:
     low, high = float(values.min()), float(values.max())
     if low == high:
         return np.full(clusters, low, dtype=np.float32)

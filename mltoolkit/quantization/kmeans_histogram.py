@@ -87,9 +87,7 @@ def _solve(positions: Floats, clusters: int, masses: Floats, key_map: KeyMap) ->
     bounds = best_bounds(points, clusters)
     means = points.means(bounds)
     offsets = points.values - np.repeat(means, np.diff(bounds))
-    error = float(
-        (np.diff(points.mass) * offsets * offsets).sum()
-    )  # a dot product would start BLAS's threads
+    error = float((np.diff(points.mass) * offsets * offsets).sum())  # a dot product would start BLAS's threads
     means = means + points.centre
     inside = masses[key_map.keys(((means[1:] + means[:-1]) / 2).astype(np.float32))]
     size = np.diff(points.mass[bounds])
@@ -97,9 +95,7 @@ def _solve(positions: Floats, clusters: int, masses: Floats, key_map: KeyMap) ->
     return _Solution(means, error, float(cost.sum()))
 
 
-def _fitting_keys(
-    values: NDArray[np.float32], clusters: int, low: float, high: float
-) -> tuple[KeyMap, bool] | None:
+def _fitting_keys(values: NDArray[np.float32], clusters: int, low: float, high: float) -> tuple[KeyMap, bool] | None:
     """The cheapest key map whose bins are fine enough against the clusters, as far as a sample tells.
 
     The best clusters are as wide as the density**(-1/3), with the width integrated to ``clusters`` (Panter

@@ -92,9 +92,7 @@ def dequantize_linear(
 def check_nbits(nbits: int, fewest: int = 1) -> None:
     """Raise ArgumentError unless ``nbits`` is a whole number from ``fewest`` to 8."""
     if isinstance(nbits, bool) or not isinstance(nbits, int | np.integer) or not fewest <= nbits <= 8:
-        raise ArgumentError(
-            f"codes cannot have {nbits!r} bits", fix=f"Give a whole number from {fewest} to 8"
-        )
+        raise ArgumentError(f"codes cannot have {nbits!r} bits", fix=f"Give a whole number from {fewest} to 8")
 
 
 def _ranges(weights: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

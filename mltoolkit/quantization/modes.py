@@ -130,9 +130,7 @@ def find_mode(name: Any, nbits: int | None) -> Mode:
         ArgumentError: there is no such mode, or it does not know that number of bits.
     """
     if not isinstance(name, str) or ALIASES.get(name, name) not in MODES:
-        raise ArgumentError(
-            f"there is no quantization mode {name!r}", fix=did_you_mean(name, [*MODES, *ALIASES])
-        )
+        raise ArgumentError(f"there is no quantization mode {name!r}", fix=did_you_mean(name, [*MODES, *ALIASES]))
     mode = MODES[ALIASES.get(name, name)]
     if nbits == FLOAT16.nbits[0] and mode.encoding is not Encoding.FLOAT32:
         return FLOAT16

@@ -47,9 +47,7 @@ def plan_layer(
 
 def keep(decisions: list[Decision], reason: str) -> list[Decision]:
     """The same decisions with every weight that was to change left as it is."""
-    return [
-        replace(decision, mode=None, reason=reason) if decision.mode else decision for decision in decisions
-    ]
+    return [replace(decision, mode=None, reason=reason) if decision.mode else decision for decision in decisions]
 
 
 def _decide(layer: Any, field: WeightField, config: QuantizationConfig, updatable_network: bool) -> Decision:
@@ -120,8 +118,7 @@ def _is_symmetric(linear: Any, bits: int) -> bool:
         return False
     middle = 1 << (bits - 1)
     return all(
-        abs(bias + middle * scale) <= 1e-6 * abs(bias)
-        for scale, bias in zip(linear.scale, linear.bias, strict=True)
+        abs(bias + middle * scale) <= 1e-6 * abs(bias) for scale, bias in zip(linear.scale, linear.bias, strict=True)
     )
 
 
@@ -149,9 +146,7 @@ def _take_floats_along(decisions: list[Decision], config: QuantizationConfig) ->
         if decision.mode is None and encoding_of(decision.field.params) is _FLOATS[target]:
             obstacle = _obstacle(decision.field, config)
             if obstacle:
-                return keep(
-                    decisions, f"a layer's floats stay alike, and {decision.field.name} stays: {obstacle}"
-                )
+                return keep(decisions, f"a layer's floats stay alike, and {decision.field.name} stays: {obstacle}")
             decision = replace(decision, mode=config.mode, reason="as the layer's other floats")
         following.append(decision)
     return following

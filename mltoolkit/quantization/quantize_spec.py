@@ -66,9 +66,7 @@ def quantize_spec(
     records: list[WeightRecord] = []
     for done, (path, model, layer, copy) in enumerate(layers, start=1):
         records += _quantize_layer(path, layer, copy, config, model.isUpdatable)
-        logger.debug(
-            "layer %r of type %s: %d of %d", layer.name, layer.WhichOneof("layer"), done, len(layers)
-        )
+        logger.debug("layer %r of type %s: %d of %d", layer.name, layer.WhichOneof("layer"), done, len(layers))
         if progress is not None:
             progress(done, len(layers), layer.name)
     _raise_specification_versions(result, records, config)
@@ -92,9 +90,7 @@ def _quantize_layer(
         reason = next(filter(None, map(_beyond_float16, decisions)), "")
         decisions = keep(decisions, reason) if reason else decisions
     targets = layer_weights(path, copy)
-    return [
-        _apply(decision, target.params, config) for decision, target in zip(decisions, targets, strict=True)
-    ]
+    return [_apply(decision, target.params, config) for decision, target in zip(decisions, targets, strict=True)]
 
 
 def _beyond_float16(decision: Decision) -> str:
@@ -158,9 +154,7 @@ def _apply(decision: Decision, target: Any, config: QuantizationConfig) -> Weigh
     )
 
 
-def _raise_specification_versions(
-    result: Any, records: list[WeightRecord], config: QuantizationConfig
-) -> None:
+def _raise_specification_versions(result: Any, records: list[WeightRecord], config: QuantizationConfig) -> None:
     """Raise the version of each network that changed, and of the pipelines around it."""
     version = _SPECIFICATION_VERSIONS.get(config.mode.encoding, 0)
     changed = {record.stage for record in records if record.mode}

@@ -161,9 +161,7 @@ class QuantizationReport:
     @property
     def headline(self) -> str:
         """Mode, weights changed and bytes, in one line."""
-        worst = min(
-            (record.sqnr_db for record in self.changed if record.sqnr_db is not None), default=math.inf
-        )
+        worst = min((record.sqnr_db for record in self.changed if record.sqnr_db is not None), default=math.inf)
         return (
             f"{self.mode}, {self.nbits} bits: {len(self.changed)} of {len(self.records)} weights changed, "
             f"{self.model_bytes_before:,} → {self.model_bytes_after:,} bytes"
@@ -176,8 +174,7 @@ class QuantizationReport:
             rows = [_COLUMNS, *(record._cells() for record in self.changed)]
             widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
             lines += [
-                "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-                for row in rows
+                "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
             ]
         if self.skipped:
             lines.append(f"left as they were: {self.reasons_text}")

@@ -46,9 +46,7 @@ class CustomStep:
             raise CustomLayerError(
                 f"evaluate failed: {type(error).__name__}: {error}",
                 where=self._where,
-                fix="Inputs are read-only: copy one before changing it"
-                if "read-only" in str(error)
-                else None,
+                fix="Inputs are read-only: copy one before changing it" if "read-only" in str(error) else None,
             ) from error
         if not isinstance(results, (list, tuple)) or len(results) != len(self.output_names):
             found = f"{len(results)} arrays" if isinstance(results, (list, tuple)) else type(results).__name__

@@ -73,9 +73,7 @@ def open_image(image: Any, *, where: str) -> Image.Image:
             picture = Image.open(image)
             picture.load()
         except UnidentifiedImageError as error:
-            raise InputError(
-                f"the file {str(image)!r} is not a picture that can be read", where=where
-            ) from error
+            raise InputError(f"the file {str(image)!r} is not a picture that can be read", where=where) from error
         except FileNotFoundError as error:
             raise InputError(f"there is no file {str(image)!r}", where=where) from error
         # Pillow's decoders raise SyntaxError, ValueError and others of their own on damaged files.
@@ -92,11 +90,7 @@ def _from_array(array: NDArray[Any], where: str) -> Image.Image:
 
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    if (
-        array.dtype != np.uint8
-        or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3))
-        or not array.size
-    ):
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)) or not array.size:
         raise InputError(
             f"an array of shape {array.shape} and type {array.dtype} is no picture",
             where=where,

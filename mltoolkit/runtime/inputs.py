@@ -39,15 +39,9 @@ def check_names(interface: Interface, data: Mapping[str, Any]) -> None:
     for name in data:
         if name not in names:
             raise InputError(f"the model has no input {name!r}", fix=did_you_mean(str(name), names))
-    missing = [
-        feature.name
-        for feature in interface.inputs
-        if not feature.optional and data.get(feature.name) is None
-    ]
+    missing = [feature.name for feature in interface.inputs if not feature.optional and data.get(feature.name) is None]
     if missing:
-        raise InputError(
-            f"no value is given for {', '.join(map(repr, missing))}", fix="Add it to the dictionary"
-        )
+        raise InputError(f"no value is given for {', '.join(map(repr, missing))}", fix="Add it to the dictionary")
 
 
 def bind_inputs(interface: Interface, data: Mapping[str, Any], *, leading_axes: bool = False) -> BoundInputs:
@@ -91,9 +85,7 @@ def _bind(feature: Feature, value: Any, leading_axes: bool) -> tuple[NDArray[Any
     if isinstance(feature, ScalarFeature):
         number = to_numbers(feature.name, 0.0 if value is None else value, np.float32)
         if number.size != 1:
-            raise InputError(
-                f"the model takes one number, not {number.size}", where=f"input {feature.name!r}"
-            )
+            raise InputError(f"the model takes one number, not {number.size}", where=f"input {feature.name!r}")
         return number.reshape(1), None
     raise UnsupportedModelError(
         f"inputs of kind {type(feature).__name__} cannot be fed", where=f"input {feature.name!r}"
@@ -118,9 +110,7 @@ def to_numbers(name: str, value: Any, dtype: DTypeLike) -> NDArray[Any]:
     return np.ascontiguousarray(array, dtype=dtype)
 
 
-def bind_array(
-    feature: ArrayFeature, value: Any, dtype: DTypeLike, *, leading_axes: bool = False
-) -> NDArray[Any]:
+def bind_array(feature: ArrayFeature, value: Any, dtype: DTypeLike, *, leading_axes: bool = False) -> NDArray[Any]:
     """An array given for an array input, in a shape that the model allows.
 
     Args:
@@ -137,12 +127,7 @@ def bind_array(
         return np.full(tuple(size or 1 for size in feature.shape), feature.default or 0, dtype=dtype)
     array = to_numbers(feature.name, value, dtype)
     shape = array.shape
-    extended = (
-        leading_axes
-        and len(shape) == len(feature.shape) + 2
-        and shape[2:] == feature.shape
-        and min(shape) > 0
-    )
+    extended = leading_axes and len(shape) == len(feature.shape) + 2 and shape[2:] == feature.shape and min(shape) > 0
     if not extended and not feature.allows(shape):
         if 0 in feature.shape or _without_ones(shape) != _without_ones(feature.shape):
             raise InputError(

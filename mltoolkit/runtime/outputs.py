@@ -26,9 +26,7 @@ def label_probabilities(labels: tuple[Any, ...], probabilities: NDArray[np.float
     return by_label
 
 
-def present_outputs(
-    interface: Interface, raw: Mapping[str, NDArray[Any]], probabilities_name: str
-) -> dict[str, Any]:
+def present_outputs(interface: Interface, raw: Mapping[str, NDArray[Any]], probabilities_name: str) -> dict[str, Any]:
     """The outputs as coremltools gives them on a Mac.
 
     Args:
@@ -46,9 +44,7 @@ def present_outputs(
         if interface.predicted_feature_name:
             results[interface.predicted_feature_name] = interface.class_labels[top_class(probabilities)]
         if interface.predicted_probabilities_name:
-            results[interface.predicted_probabilities_name] = label_probabilities(
-                interface.class_labels, probabilities
-            )
+            results[interface.predicted_probabilities_name] = label_probabilities(interface.class_labels, probabilities)
     for feature in interface.outputs:
         if feature.name in results or feature.name not in raw:
             continue

@@ -46,9 +46,7 @@ class PipelinePredictor:
             if name not in self._stages:
                 spec = self._specs[name]
                 try:
-                    self._stages[name] = make_predictor(
-                        spec, read_interface(spec), self._custom_layers, self._weights
-                    )
+                    self._stages[name] = make_predictor(spec, read_interface(spec), self._custom_layers, self._weights)
                 except MLToolkitError as error:
                     raise _at_stage(error, name) from error
             return self._stages[name]
@@ -64,9 +62,7 @@ class PipelinePredictor:
             stage = self.stage(name)
             names = {feature.name for feature in stage.interface.inputs}
             try:
-                prediction = stage.run(
-                    {key: value for key, value in values.items() if key in names}, threads=threads
-                )
+                prediction = stage.run({key: value for key, value in values.items() if key in names}, threads=threads)
                 values.update(prediction.present())
             except MLToolkitError as error:
                 raise _at_stage(error, name) from error

@@ -60,9 +60,7 @@ class OrtSession:
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions share no base class of their own
-            raise UnsupportedModelError(
-                f"onnxruntime refuses the model: {_first_line(error)}", where=name
-            ) from error
+            raise UnsupportedModelError(f"onnxruntime refuses the model: {_first_line(error)}", where=name) from error
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The outputs, by value name.
@@ -73,9 +71,7 @@ class OrtSession:
         try:
             results = self._session.run(self.output_names, {name: feeds[name] for name in self.input_names})
         except Exception as error:  # see above
-            raise PredictionError(
-                f"the model failed while it ran: {_first_line(error)}", where=self._name
-            ) from error
+            raise PredictionError(f"the model failed while it ran: {_first_line(error)}", where=self._name) from error
         return dict(zip(self.output_names, results, strict=True))
 
 

@@ -116,9 +116,7 @@ def present_value(feature: Feature, value: Any) -> Any:
     if isinstance(feature, ScalarFeature):
         number = np.asarray(value)
         if number.size != 1:
-            raise PredictionError(
-                f"the model makes {number.size} numbers where the description has one", where=where
-            )
+            raise PredictionError(f"the model makes {number.size} numbers where the description has one", where=where)
         scalar = float(number.reshape(()))
         if feature.dtype != "int64":
             return scalar

@@ -45,7 +45,11 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Write one line for each test (in the controlling process, where there are several)."""
     target = os.environ.get("APPLE_OUTCOMES")
-    if not target or os.environ.get("PYTEST_XDIST_WORKER") or not (report.when == "call" or report.failed or report.skipped):
+    if (
+        not target
+        or os.environ.get("PYTEST_XDIST_WORKER")
+        or not (report.when == "call" or report.failed or report.skipped)
+    ):
         return
     expected = hasattr(report, "wasxfail")
     outcome = ("xfailed" if report.skipped else "xpassed") if expected else report.outcome

@@ -77,7 +77,11 @@ def run(suite: Suite, folder: Path, sample: int = 0) -> Path:
     print(f"== {suite.name}: {suite.title}", flush=True)
     with (folder / f"{suite.name}.log").open("w", encoding="utf-8") as log:
         subprocess.run(
-            command(suite), env=environment(outcomes, sample or suite.sample), stdout=log, stderr=subprocess.STDOUT, check=False
+            command(suite),
+            env=environment(outcomes, sample or suite.sample),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
     if not outcomes.exists():
         sys.exit(f"no test ran; see {log.name}")

@@ -51,7 +51,14 @@ def test_version(run: Run) -> None:
 def test_inspect_prints_interface_layers_and_weights(run: Run) -> None:
     code, out, _ = run("inspect", MODEL)
     assert code == 0
-    for expected in ("image 28×28 GRAY", "labelProbabilities", "convolution", "1×10×1×1", "float32", "Class labels: 10"):
+    for expected in (
+        "image 28×28 GRAY",
+        "labelProbabilities",
+        "convolution",
+        "1×10×1×1",
+        "float32",
+        "Class labels: 10",
+    ):
         assert expected in out, f"{expected!r} is not in\n{out}"
 
 

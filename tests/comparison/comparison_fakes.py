@@ -64,9 +64,7 @@ class FakeModel:
 class FakeClassifier(FakeModel):
     """Softmax of a seeded random linear map of the pixels, plus ``noise`` on its weights."""
 
-    def __init__(
-        self, labels: tuple[str, ...] | tuple[int, ...], *, seed: int = 0, noise: float = 0.0
-    ) -> None:
+    def __init__(self, labels: tuple[str, ...] | tuple[int, ...], *, seed: int = 0, noise: float = 0.0) -> None:
         super().__init__(
             (image_feature(),),
             (StringFeature("label", "", False), DictionaryFeature("probabilities", "", False, "string")),

@@ -35,9 +35,7 @@ def report(squeezenets, photographs) -> mlt.ComparisonReport:
 
 def test_agreement_is_that_of_the_predicted_labels(report, squeezenets, photographs) -> None:
     """One picture at a time through predict, as a user would check it; no repeated label comes first here."""
-    first, second = (
-        [model.predict({"image": path})["classLabel"] for path in photographs] for model in squeezenets
-    )
+    first, second = ([model.predict({"image": path})["classLabel"] for path in photographs] for model in squeezenets)
     assert [row.reference_label for row in report.inputs] == first
     assert [row.other_label for row in report.inputs] == second
     assert report.top1_agreement == np.mean([a == b for a, b in zip(first, second, strict=True)])
@@ -67,9 +65,7 @@ def test_center_crop_changes_what_the_models_see(report, squeezenets, photograph
     pixels = squeezenets[0].prepare_image("image", photographs[0], "center")
     scores = squeezenets[0].predict_raw({"image": pixels}, threads=1)["classLabelProbs"]
     assert cropped.inputs[0].reference_score == float(scores.max())
-    assert [row.reference_score for row in cropped.inputs] != [
-        row.reference_score for row in report.inputs[:8]
-    ]
+    assert [row.reference_score for row in cropped.inputs] != [row.reference_score for row in report.inputs[:8]]
 
 
 def test_paths_and_specs_are_loaded(shared_data: Path, photographs) -> None:

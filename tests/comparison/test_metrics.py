@@ -13,9 +13,7 @@ from hypothesis.extra import numpy as hnp
 from mltoolkit.comparison.metrics import equal_fraction, is_distribution, kl_divergence, psnr_db, snr_db
 from mltoolkit.errors import ArgumentError
 
-arrays = hnp.arrays(
-    np.float32, hnp.array_shapes(max_dims=3, max_side=6), elements=st.floats(-100, 100, width=32)
-)
+arrays = hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=6), elements=st.floats(-100, 100, width=32))
 # Below 2**-20 the float32 noise of adding would itself vanish.
 sizes = st.floats(2**-10, 100, width=32)
 

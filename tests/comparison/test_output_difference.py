@@ -54,17 +54,13 @@ def test_nan_pixels_are_infinite_noise_but_have_a_similarity() -> None:
 
 
 def test_single_values_are_shown() -> None:
-    found = output_difference(
-        ScalarFeature("price", "", False, "float64"), np.array([10.0]), np.array([11.0]), "a"
-    )
+    found = output_difference(ScalarFeature("price", "", False, "float64"), np.array([10.0]), np.array([11.0]), "a")
     assert (found.reference_value, found.other_value, found.snr_db) == (10, 11, pytest.approx(20))
     assert found.equal is None
 
 
 def test_integers_have_a_fraction_of_equal_elements() -> None:
-    found = output_difference(
-        array_feature("map", dtype="int32"), np.array([1, 2, 3, 4]), np.array([1, 2, 3, 5]), "a"
-    )
+    found = output_difference(array_feature("map", dtype="int32"), np.array([1, 2, 3, 4]), np.array([1, 2, 3, 5]), "a")
     assert found.equal == 0.75
 
 

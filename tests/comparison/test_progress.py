@@ -19,9 +19,7 @@ class Terminal(io.StringIO):
     ("progress", "terminal", "shown"),
     [(None, True, True), (None, False, False), (False, True, False), (True, False, True)],
 )
-def test_bar_on_a_terminal_or_on_demand(
-    monkeypatch: pytest.MonkeyPatch, progress, terminal: bool, shown: bool
-) -> None:
+def test_bar_on_a_terminal_or_on_demand(monkeypatch: pytest.MonkeyPatch, progress, terminal: bool, shown: bool) -> None:
     stream = Terminal() if terminal else io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     with reporting(progress, 4) as show:

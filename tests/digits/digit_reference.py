@@ -35,8 +35,7 @@ def _convolution(params: Any, x: Floats) -> Floats:
 
 def _batchnorm(params: Any, x: Floats) -> Floats:
     gamma, beta, mean, variance = (
-        _values(getattr(params, name), params.channels, 1, 1)
-        for name in ("gamma", "beta", "mean", "variance")
+        _values(getattr(params, name), params.channels, 1, 1) for name in ("gamma", "beta", "mean", "variance")
     )
     return gamma * (x - mean) / np.sqrt(variance + params.epsilon) + beta
 

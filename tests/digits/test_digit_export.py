@@ -13,9 +13,7 @@ from mltoolkit.digits.generator import digit_dataset
 torch = pytest.importorskip("torch", reason="torch is only needed to train the digit classifier again")
 
 
-def test_the_specification_computes_what_torch_computes(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_specification_computes_what_torch_computes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(project / "examples"))
     from digit_network import DigitNetwork
     from digit_spec import digit_spec

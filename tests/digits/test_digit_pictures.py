@@ -40,9 +40,7 @@ def test_they_are_what_the_sample_seed_draws() -> None:
 
 def test_the_classifier_never_saw_them() -> None:
     assert SAMPLE_SEED not in (TRAINING_SEED, VALIDATION_SEED)
-    seen = {
-        image.tobytes() for seed in (TRAINING_SEED, VALIDATION_SEED) for image in digit_dataset(500, seed)[0]
-    }
+    seen = {image.tobytes() for seed in (TRAINING_SEED, VALIDATION_SEED) for image in digit_dataset(500, seed)[0]}
     assert not seen & {np.asarray(Image.open(path)).tobytes() for path in pictures()}
 
 

@@ -142,9 +142,7 @@ def _value(field: FieldDescriptor, old: Any, rng: random.Random) -> Any:
         return not old
     if field.type == FieldDescriptor.TYPE_BYTES:
         cut = rng.randrange(len(old) + 1)
-        return rng.choice(
-            (b"", old[:cut], old + old[:cut], old[1:], rng.randbytes(len(old)), b"\xff" * len(old))
-        )
+        return rng.choice((b"", old[:cut], old + old[:cut], old[1:], rng.randbytes(len(old)), b"\xff" * len(old)))
     return rng.choice((*_TEXTS, old[:-1], old + "2"))
 
 

@@ -59,9 +59,7 @@ def test_color_spaces(value: int, name: str, channels: int) -> None:
     [(65568, "float32"), (65600, "float64"), (131104, "int32"), (65552, "float16"), (131080, "int8")],
 )
 def test_array_types(value: int, name: str) -> None:
-    assert read_feature(array_description((3, 4), value)) == ArrayFeature(
-        "x", "what it is", False, (3, 4), name
-    )
+    assert read_feature(array_description((3, 4), value)) == ArrayFeature("x", "what it is", False, (3, 4), name)
 
 
 def test_the_numbers_of_color_spaces_and_array_types_are_the_formats() -> None:

@@ -91,9 +91,7 @@ def test_memory_peaks_at_twice_the_file(tmp_path: Path) -> None:
 def test_a_missing_file_names_those_like_it(tmp_path: Path) -> None:
     write(tmp_path, b"", "SqueezeNet.mlmodel")
     write(tmp_path, b"", "notes.txt")
-    with pytest.raises(
-        ModelFileError, match=r"there is no file .*SqueezNet.*Did you mean 'SqueezeNet\.mlmodel'"
-    ):
+    with pytest.raises(ModelFileError, match=r"there is no file .*SqueezNet.*Did you mean 'SqueezeNet\.mlmodel'"):
         read_spec(tmp_path / "SqueezNet.mlmodel")
 
 
@@ -128,9 +126,7 @@ def test_an_empty_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_pipes_and_sockets_are_refused_without_waiting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pipes_and_sockets_are_refused_without_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "pipe.mlmodel")
     with pytest.raises(ModelFileError, match="neither a file nor a folder"):
         read_spec(tmp_path / "pipe.mlmodel")

@@ -83,9 +83,7 @@ def outcomes_of(
     results: dict[int, Outcome] = {}
     while first < count:
         command = [sys.executable, str(worker_file), str(first), str(count), str(step)]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as worker:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as worker:
             assert worker.stdout is not None
             lines: queue.Queue[str | None] = queue.Queue()
             threading.Thread(target=follow, args=(worker.stdout, lines), daemon=True).start()

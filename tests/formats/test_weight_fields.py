@@ -47,9 +47,7 @@ def test_every_weight_field_of_the_format_is_in_the_table() -> None:
 
 def test_every_layer_that_holds_networks_is_known() -> None:
     of_format = {
-        kind: tuple(
-            field.name for field in message.fields if field.message_type is NN.NeuralNetwork.DESCRIPTOR
-        )
+        kind: tuple(field.name for field in message.fields if field.message_type is NN.NeuralNetwork.DESCRIPTOR)
         for kind, message in _layer_types().items()
     }
     assert {kind: fields for kind, fields in of_format.items() if fields} == NESTED_NETWORKS

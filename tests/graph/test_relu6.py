@@ -13,7 +13,9 @@ from mltoolkit.graph.builder import GraphBuilder, shape_of
 from mltoolkit.graph.passes import optimize
 
 
-def chain(builder: GraphBuilder, value: ir.Value, *, first: float = -1.0, bound: float = -6.0, last: float = -1.0) -> ir.Value:
+def chain(
+    builder: GraphBuilder, value: ir.Value, *, first: float = -1.0, bound: float = -6.0, last: float = -1.0
+) -> ir.Value:
     value = builder.op("Relu", value)
     value = builder.op("Mul", value, builder.constant(first))
     value = builder.op("Max", value, builder.constant(bound))

@@ -41,9 +41,7 @@ def optimal_sse(values: np.ndarray, clusters: int, weights: np.ndarray | None = 
     )
 
 
-def sse_of(
-    values: np.ndarray, table: np.ndarray, codes: np.ndarray, weights: np.ndarray | None = None
-) -> float:
+def sse_of(values: np.ndarray, table: np.ndarray, codes: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The (weighted) sum of squared errors of ``table[codes]``, in float64."""
     error = np.asarray(values, dtype=np.float64).ravel() - table.astype(np.float64)[codes.ravel()]
     return float(error @ error if weights is None else (error * error) @ np.ravel(weights).astype(np.float64))

@@ -84,15 +84,11 @@ def assert_same_linear_codes(ours: WeightField, theirs: WeightField) -> None:
     assert stored.nbits == expected.nbits
     # Both compute in float64 or float32 and store float32: a rounding of 2^-24 apart.
     np.testing.assert_allclose(stored.scale, expected.scale, rtol=3e-7, atol=0)
-    np.testing.assert_allclose(
-        stored.bias, expected.bias, rtol=3e-7, atol=1e-7 * float(np.abs(expected.scale).max())
-    )
+    np.testing.assert_allclose(stored.bias, expected.bias, rtol=3e-7, atol=1e-7 * float(np.abs(expected.scale).max()))
     different = stored.codes.astype(int) - expected.codes
     # Where a value lies between two codes, the rounding of the arithmetic may decide.
     assert np.abs(different).max() <= 1
-    assert np.count_nonzero(different) <= 1 + 1e-4 * different.size, (
-        f"{np.count_nonzero(different)} codes differ"
-    )
+    assert np.count_nonzero(different) <= 1 + 1e-4 * different.size, f"{np.count_nonzero(different)} codes differ"
 
 
 @pytest.mark.parametrize("nbits", range(1, 9))
@@ -131,8 +127,7 @@ def test_linear_lookup_table(reference: Any, kind: str, nbits: int) -> None:
     spec = source(kind, seed=nbits)
     for mine, theirs in pairs(ours(spec, nbits, "linear_lut"), reference(spec, nbits, "linear_lut")):
         stored, expected = (
-            read_weight(field.params, field.shape, field.where, field.channel_axis)
-            for field in (mine, theirs)
+            read_weight(field.params, field.shape, field.where, field.channel_axis) for field in (mine, theirs)
         )
         step = float(np.ptp(expected)) / (2**nbits - 1)
         different = np.abs(stored - expected) > 1e-4 * step

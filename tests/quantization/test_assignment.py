@@ -28,9 +28,7 @@ def by_search(values: np.ndarray, table: np.ndarray) -> np.ndarray:
     exponent=st.integers(-38, 30),
     from_values=st.booleans(),
 )
-def test_codes_are_those_of_searchsorted(
-    name: str, n: int, entries: int, exponent: int, from_values: bool
-) -> None:
+def test_codes_are_those_of_searchsorted(name: str, n: int, entries: int, exponent: int, from_values: bool) -> None:
     values = (sample(name, n).astype(np.float64) * 10.0**exponent).clip(-3e38, 3e38).astype(np.float32)
     r = np.random.default_rng(entries)
     if from_values:

@@ -48,9 +48,7 @@ def weights_before_and_after(spec: Any, nbits: int, mode: str, **options: Any) -
     result, _ = quantize_spec(spec, config)
     (old,), (new,) = iter_weight_fields(spec), iter_weight_fields(result)
     before, after = (
-        np.moveaxis(
-            read_weight(field.params, field.shape, field.where, field.channel_axis), field.channel_axis, 0
-        )
+        np.moveaxis(read_weight(field.params, field.shape, field.where, field.channel_axis), field.channel_axis, 0)
         for field in (old, new)
     )
     return before.astype(float), after.astype(float), new

@@ -115,9 +115,7 @@ def test_a_power_of_two_changes_nothing_but_the_scale(scale: float, n: int) -> N
     values = sample("normal", n)
     table, codes = kmeans_1d(values, 16)
     scaled_table, scaled_codes = kmeans_1d(values * np.float32(scale), 16)
-    ratio = sse_of(values, scaled_table.astype(np.float64) / scale, scaled_codes) / sse_of(
-        values, table, codes
-    )
+    ratio = sse_of(values, scaled_table.astype(np.float64) / scale, scaled_codes) / sse_of(values, table, codes)
     # At the edge of float32 the histogram is keyed by exponents instead of evenly.
     assert ratio == pytest.approx(1.0, abs=2e-3), ratio
 

@@ -27,9 +27,7 @@ def reference() -> Any:
 
 def weights(seed: int, channels: int, n: int, scale: float = 1.0) -> np.ndarray:
     r = np.random.default_rng(seed)
-    return (scale * r.standard_normal((channels, n)) + r.normal(size=(channels, 1)) * scale).astype(
-        np.float32
-    )
+    return (scale * r.standard_normal((channels, n)) + r.normal(size=(channels, 1)) * scale).astype(np.float32)
 
 
 @settings(max_examples=60, derandomize=True, deadline=None)

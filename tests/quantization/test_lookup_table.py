@@ -31,9 +31,7 @@ def test_linear_lut_codes_are_the_nearest_entries(nbits: int, scale: float) -> N
     table, codes = linear_lut(weights, nbits)
     nearest = table[assign_to_table(weights, table)]
     # Entries are rounded to float32, which decides differently only between entries equally far away.
-    assert np.abs(table[codes] - weights.ravel()).max() <= np.abs(nearest - weights.ravel()).max() * (
-        1 + 1e-5
-    )
+    assert np.abs(table[codes] - weights.ravel()).max() <= np.abs(nearest - weights.ravel()).max() * (1 + 1e-5)
 
 
 def test_linear_lut_of_equal_and_of_no_weights() -> None:

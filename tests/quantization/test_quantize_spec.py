@@ -60,20 +60,14 @@ def record_of(report: QuantizationReport, weight: str, layer: str = "") -> Weigh
 @pytest.mark.parametrize("kind", SHAPES)
 def test_every_weight_of_every_layer_type(kind: str, mode: str) -> None:
     spec = layer_spec(kind)
-    result, report = run(
-        spec, 6, mode, include_biases=True, include_normalization=True, only_if_smaller=False
-    )
+    result, report = run(spec, 6, mode, include_biases=True, include_normalization=True, only_if_smaller=False)
     assert [record.weight for record in report.records] == [field.name for field in iter_weight_fields(spec)]
     for field, record in zip(iter_weight_fields(result), report.records, strict=True):
         if kind in NO_CODES:
             assert (record.bits_after, record.mode) == (32, "")
             assert record.reason
         else:
-            expected = (
-                Encoding.LINEAR
-                if mode.startswith("linear") and mode != "linear_lut"
-                else Encoding.LOOKUP_TABLE
-            )
+            expected = Encoding.LINEAR if mode.startswith("linear") and mode != "linear_lut" else Encoding.LOOKUP_TABLE
             assert (encoding_of(field.params), bits_per_weight(field.params)) == (expected, 6)
             # 6 bits over the range of normal values (6 to 7 deviations) make some 29 dB; few values more.
             assert record.sqnr_db is not None and record.sqnr_db > 20, record
@@ -236,9 +230,7 @@ def test_dequantization_gives_the_values_that_the_codes_stand_for(mode: str) -> 
 def test_float16_becomes_float32_again() -> None:
     spec = layer_spec("gru", half=True)
     spec.specificationVersion = 2
-    back, _ = run(
-        spec, 32, "dequantization", selector=lambda layer, weight: weight == "updateGateWeightMatrix"
-    )
+    back, _ = run(spec, 32, "dequantization", selector=lambda layer, weight: weight == "updateGateWeightMatrix")
     # The whole layer follows: Core ML refuses float32 beside float16.
     assert {encoding_of(field.params) for field in iter_weight_fields(back)} == {Encoding.FLOAT32}
 
@@ -287,9 +279,7 @@ def test_what_is_already_stored_that_way_is_left() -> None:
 
 
 def test_weights_that_would_not_shrink_are_left() -> None:
-    spec = layer_spec(
-        "innerProduct", sizes={"inputChannels": 4, "outputChannels": 60}, shapes={"weights": (60, 4)}
-    )
+    spec = layer_spec("innerProduct", sizes={"inputChannels": 4, "outputChannels": 60}, shapes={"weights": (60, 4)})
     _, report = run(spec, 8, "kmeans")
     assert record_of(report, "weights").reason == "would not get smaller"  # 240 + 1024 bytes for 960
     _, report = run(spec, 8, "kmeans", only_if_smaller=False)
@@ -304,9 +294,7 @@ def test_weights_that_would_not_shrink_are_left() -> None:
 
 
 def test_as_many_bytes_as_now_are_not_fewer() -> None:
-    codes, _ = run(
-        layer_spec("loadConstantND", sizes={"shape": [32, 32]}, shapes={"data": (32, 32)}), 8, "kmeans"
-    )
+    codes, _ = run(layer_spec("loadConstantND", sizes={"shape": [32, 32]}, shapes={"data": (32, 32)}), 8, "kmeans")
     _, report = run(codes, 16)  # 1024 codes and a table of 256 floats, against 1024 halves
     assert (report.records[0].bytes_before, report.records[0].reason) == (2048, "would not get smaller")
 
@@ -480,9 +468,7 @@ def test_more_bits_never_lose_more() -> None:
     for mode in MODES:
         lowest = 2 if mode == "linear_symmetric" else 1
         noise = [
-            record_of(
-                run(layer_spec("innerProduct"), nbits, mode, only_if_smaller=False)[1], "weights"
-            ).sqnr_db
+            record_of(run(layer_spec("innerProduct"), nbits, mode, only_if_smaller=False)[1], "weights").sqnr_db
             for nbits in range(lowest, 9)
         ]
         assert noise == sorted(noise), (mode, noise)
@@ -496,8 +482,7 @@ def test_core_ml_accepts_whatever_was_asked_for(data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.sampled_from(possible), min_size=1, max_size=3))
     spec = network_spec(
         lambda network: [
-            add_layer(network, kind, name=str(index), half=half, seed=index)
-            for index, kind in enumerate(kinds)
+            add_layer(network, kind, name=str(index), half=half, seed=index) for index, kind in enumerate(kinds)
         ]
     )
     spec.specificationVersion = 2
@@ -505,9 +490,7 @@ def test_core_ml_accepts_whatever_was_asked_for(data: st.DataObject) -> None:
         mode = data.draw(st.sampled_from([*MODES, "dequantization"]))
         nbits = data.draw(st.sampled_from([2, 3, 4, 5, 6, 7, 8, 16]))
         chosen = data.draw(st.sets(st.integers(0, 40)))
-        names = {
-            (field.layer, field.name) for i, field in enumerate(iter_weight_fields(spec)) if i not in chosen
-        }
+        names = {(field.layer, field.name) for i, field in enumerate(iter_weight_fields(spec)) if i not in chosen}
         spec, report = run(
             spec,
             nbits,

@@ -55,9 +55,7 @@ def test_every_kind_of_model_is_taken(path: Path) -> None:
         import coremltools
 
         theirs = coremltools.models.MLModel(str(path), skip_model_load=True)
-    results = [
-        quantize_weights(source, 4) for source in (path, str(path), mlt.load(path), classifier(), theirs)
-    ]
+    results = [quantize_weights(source, 4) for source in (path, str(path), mlt.load(path), classifier(), theirs)]
     assert all(result.spec == results[0].spec for result in results)
     assert all(isinstance(result, mlt.Model) for result in results)
     assert results[0].name == "dense.mlmodel"

@@ -65,9 +65,7 @@ def test_a_predicate_sees_layer_and_weight_names() -> None:
         {"minimum_conv_kernel_channels": 0, "minimum_conv_weight_count": 9300},
     ],
 )
-def test_the_advanced_selector_chooses_as_that_of_coremltools(
-    coremltools_selectors: Any, options: Any
-) -> None:
+def test_the_advanced_selector_chooses_as_that_of_coremltools(coremltools_selectors: Any, options: Any) -> None:
     spec = network_spec(convolutions)
     ours = AdvancedQuantizedLayerSelector(**options)
     theirs = coremltools_selectors.AdvancedQuantizedLayerSelector(**options)
@@ -85,18 +83,15 @@ def test_a_selector_class_written_for_coremltools(coremltools_selectors: Any) ->
                 return super().do_quantize(layer, **kwargs) and layer.name != "64 16 1"
 
         spec = network_spec(convolutions)
-        assert {layer for layer, _ in chosen(spec, None)} - {
-            layer for layer, _ in chosen(spec, NotTheFirst())
-        } == {"64 16 1"}
+        assert {layer for layer, _ in chosen(spec, None)} - {layer for layer, _ in chosen(spec, NotTheFirst())} == {
+            "64 16 1"
+        }
 
 
 def test_our_base_class_also_selects_what_coremltools_leaves_out(coremltools_selectors: Any) -> None:
     spec = network_spec(every_layer)
     assert chosen(spec, QuantizedLayerSelector()) == chosen(spec, None)
-    left_out = {
-        layer
-        for layer, _ in chosen(spec, None) - chosen(spec, coremltools_selectors.QuantizedLayerSelector())
-    }
+    left_out = {layer for layer, _ in chosen(spec, None) - chosen(spec, coremltools_selectors.QuantizedLayerSelector())}
     assert left_out == {"the PReLU", "the activation"}
 
 

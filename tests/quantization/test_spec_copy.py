@@ -109,6 +109,4 @@ def test_real_models_are_copied_and_measured(shared_data: Path) -> None:
         assert serialized_bytes(spec) == path.stat().st_size, path.name
         copy = copy_without_weights(spec)
         refill(spec, copy)
-        assert copy.SerializeToString(deterministic=True) == spec.SerializeToString(deterministic=True), (
-            path.name
-        )
+        assert copy.SerializeToString(deterministic=True) == spec.SerializeToString(deterministic=True), path.name

@@ -13,9 +13,7 @@ from mltoolkit.formats.features import ImageFeature, Range
 from mltoolkit.runtime.images import PreparedImage, prepare_image, to_image
 
 
-def image_feature(
-    width: int = 6, height: int = 4, color_space: str = "RGB", **flexibility: object
-) -> ImageFeature:
+def image_feature(width: int = 6, height: int = 4, color_space: str = "RGB", **flexibility: object) -> ImageFeature:
     return ImageFeature("image", "", False, width, height, color_space, **flexibility)  # type: ignore[arg-type]
 
 
@@ -117,9 +115,7 @@ def test_bad_pictures_are_named(bad: object, says: str) -> None:
     assert "'image'" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"not a picture", b"\xff\xd8\xff\xe0 truncated", b"\x89PNG\r\n\x1a\n"]
-)
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\xff\xd8\xff\xe0 truncated", b"\x89PNG\r\n\x1a\n"])
 def test_damaged_files_are_errors_of_ours(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "damaged.jpg"
     path.write_bytes(content)

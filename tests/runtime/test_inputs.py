@@ -48,9 +48,7 @@ def test_flexible_shapes_are_remembered() -> None:
 
 def test_sequence_and_batch_may_stand_in_front() -> None:
     described = interface(array_feature((3,)))
-    assert bind_inputs(described, {"data": np.zeros((5, 2, 3))}, leading_axes=True).shapes == (
-        ("data", (5, 2, 3)),
-    )
+    assert bind_inputs(described, {"data": np.zeros((5, 2, 3))}, leading_axes=True).shapes == (("data", (5, 2, 3)),)
     with pytest.raises(InputError):
         bind_inputs(described, {"data": np.zeros((5, 2, 3))})
 

@@ -56,9 +56,7 @@ def test_inspect_speaks_of_programs_as_of_networks(shared_data: Path) -> None:
 def classifier() -> Any:
     spec, block = new_program({"x": ("float32", (1, 3))}, {})
     add_operation(block, "softmax", {"x": Ref("x"), "axis": np.int32(1)}, {"p": ("float32", (1, 3))})
-    operation = add_operation(
-        block, "classify", {"probabilities": Ref("p"), "classes": ["cat", "dog", "emu"]}, {}
-    )
+    operation = add_operation(block, "classify", {"probabilities": Ref("p"), "classes": ["cat", "dog", "emu"]}, {})
     operation.outputs.add(name="label", type=tensor_type("string", ()))
     probabilities = operation.outputs.add(name="label_probs")
     probabilities.type.dictionaryType.keyType.CopyFrom(tensor_type("string", ()))
@@ -103,9 +101,7 @@ def test_pictures_in_and_out() -> None:
 
 def flexible() -> Any:
     spec, block = new_program({"x": ("float32", (2, 3))}, {"y": ("float32", (None, None))}, unknown=True)
-    add_operation(
-        block, "transpose", {"x": Ref("x"), "perm": np.array([1, 0])}, {"y": ("float32", (None, None))}
-    )
+    add_operation(block, "transpose", {"x": Ref("x"), "perm": np.array([1, 0])}, {"y": ("float32", (None, None))})
     ranges = spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges
     ranges.add(lowerBound=1, upperBound=5)
     ranges.add(lowerBound=3, upperBound=3)

@@ -94,9 +94,7 @@ def change_input(inputs: Sequence[np.ndarray]) -> object:
         (lambda inputs: [inputs[0].astype(complex)], "complex"),
     ],
 )
-def test_faulty_custom_layers_are_named(
-    function: Callable[[Sequence[np.ndarray]], object], says: str
-) -> None:
+def test_faulty_custom_layers_are_named(function: Callable[[Sequence[np.ndarray]], object], says: str) -> None:
     runner = GraphRunner(graph_with(function))
     with pytest.raises(CustomLayerError) as caught:
         runner.run({"x": X})

@@ -74,9 +74,7 @@ class Transformer(ClassicalPredictor):
         made = self.transform(values)
         return Prediction(
             raw_values(self.interface, made),
-            lambda: {
-                feature.name: present_value(feature, made[feature.name]) for feature in self.interface.outputs
-            },
+            lambda: {feature.name: present_value(feature, made[feature.name]) for feature in self.interface.outputs},
         )
 
     @abstractmethod
@@ -112,9 +110,7 @@ class VectorModel(ClassicalPredictor):
             value = values[feature.name]
             if value is None:
                 if self.missing is None:
-                    raise InputError(
-                        f"no value is given for {feature.name!r}", fix="Add it to the dictionary"
-                    )
+                    raise InputError(f"no value is given for {feature.name!r}", fix="Add it to the dictionary")
                 value = np.full(getattr(feature, "shape", ()), self.missing)
             parts.append(np.asarray(value, dtype=np.float64).reshape(-1))
         return np.concatenate(parts)
@@ -140,9 +136,7 @@ class VectorModel(ClassicalPredictor):
         """
         described = self.described_length
         if described is not None and described != length:
-            raise InvalidModelError(
-                f"the model takes {length} numbers, its description's inputs hold {described}"
-            )
+            raise InvalidModelError(f"the model takes {length} numbers, its description's inputs hold {described}")
 
     def checked_vector(self, values: Mapping[str, Any], length: int) -> NDArray[np.float64]:
         """The inputs as a vector of that length.
@@ -225,8 +219,7 @@ class Classifier(VectorModel):
                 )
             if not fits:
                 raise InvalidModelError(
-                    f"the class labels are {'texts' if texts else 'integers'}, "
-                    "the description gives another type",
+                    f"the class labels are {'texts' if texts else 'integers'}, the description gives another type",
                     where=f"output {feature.name!r}",
                 )
 

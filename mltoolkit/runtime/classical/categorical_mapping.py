@@ -24,17 +24,13 @@ class CategoricalMapping(Transformer):
         self._table = dict(getattr(self.parameters, which).map)
         default = self.parameters.WhichOneof("ValueOnUnknown")
         if default is not None and default != ("int64Value" if from_texts else "strValue"):
-            raise InvalidModelError(
-                "the default of the categorical mapping is of another type than its values"
-            )
+            raise InvalidModelError("the default of the categorical mapping is of another type than its values")
         self._default = None if default is None else getattr(self.parameters, default)
         self._input = _described(interface.inputs, "input", texts=from_texts)
         self._output = _described(interface.outputs, "output", texts=not from_texts)
         self._list = isinstance(self._input, SequenceFeature)
         if self._list != isinstance(self._output, SequenceFeature):
-            raise InvalidModelError(
-                "a categorical mapping makes lists of lists, and single values of single ones"
-            )
+            raise InvalidModelError("a categorical mapping makes lists of lists, and single values of single ones")
 
     def transform(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The value, or the list of values."""
@@ -54,9 +50,7 @@ class CategoricalMapping(Transformer):
 
 
 def _described(features: tuple[Feature, ...], side: str, *, texts: bool) -> Feature:
-    feature: Feature = only(
-        features, side, *((StringFeature,) if texts else (ScalarFeature,)), SequenceFeature
-    )
+    feature: Feature = only(features, side, *((StringFeature,) if texts else (ScalarFeature,)), SequenceFeature)
     if isinstance(feature, SequenceFeature) and (feature.item_type == "string") != texts:
         raise InvalidModelError(
             f"the list's items must be {'texts' if texts else 'integers'}", where=f"{side} {feature.name!r}"

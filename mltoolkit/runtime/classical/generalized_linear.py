@@ -34,9 +34,7 @@ class _Linear:
         self.offsets = np.array(parameters.offset, dtype=np.float64)
         rows, columns = self.weights.shape
         if columns == 0 or self.offsets.size != rows:
-            raise InvalidModelError(
-                f"the model has {rows} rows of {columns} weights and {self.offsets.size} offsets"
-            )
+            raise InvalidModelError(f"the model has {rows} rows of {columns} weights and {self.offsets.size} offsets")
         self.features = columns
 
     def __call__(self, vector: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -60,9 +58,7 @@ class LinearRegressor(Regressor):
 
     def evaluate(self, values: Mapping[str, Any]) -> NDArray[np.float64]:
         """The predicted values (targets,)."""
-        made: NDArray[np.float64] = self._link(
-            self._linear(self.checked_vector(values, self._linear.features))
-        )
+        made: NDArray[np.float64] = self._link(self._linear(self.checked_vector(values, self._linear.features)))
         return made
 
 

@@ -46,9 +46,7 @@ class NearestNeighbors(Classifier):
         samples = index.floatSamples
         for place, sample in enumerate(samples):
             if len(sample.vector) != self._dimensions:
-                raise InvalidModelError(
-                    f"point {place} has {len(sample.vector)} dimensions, not {self._dimensions}"
-                )
+                raise InvalidModelError(f"point {place} has {len(sample.vector)} dimensions, not {self._dimensions}")
         points = np.empty((len(samples), self._dimensions if len(samples) else 0), dtype=np.float32)
         for place, sample in enumerate(samples):
             points[place] = sample.vector

@@ -142,9 +142,7 @@ def _allowed_rows(feature: Feature) -> tuple[int, int | None]:
     if feature.ranges:
         rows = feature.ranges[0]
         if not 0 <= rows.lower <= MAX_ELEMENTS >> 8:
-            raise InvalidModelError(
-                f"the description demands {rows.lower:,} boxes", where=f"output {feature.name!r}"
-            )
+            raise InvalidModelError(f"the description demands {rows.lower:,} boxes", where=f"output {feature.name!r}")
         return rows.lower, rows.upper
     if len(feature.shape) == 2 and feature.shape[0]:
         return feature.shape[0], feature.shape[0]

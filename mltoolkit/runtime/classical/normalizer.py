@@ -29,9 +29,7 @@ class Normalizer(Transformer):
         """The array, of the input's shape."""
         given = values[self._input.name]
         if given is None:
-            raise InputError(
-                "no value is given", where=f"input {self._input.name!r}", fix="Add it to the dictionary"
-            )
+            raise InputError("no value is given", where=f"input {self._input.name!r}", fix="Add it to the dictionary")
         numbers = np.asarray(given, dtype=np.float64)
         norm = self._norm(numbers)
         return {self._output.name: numbers / norm if norm else numbers}

@@ -60,9 +60,7 @@ class ItemSimilarityRecommender(Transformer):
             raise InvalidModelError("the recommender does not name its input of items")
         made = {feature.name for feature in (self._list, self._scores) if feature is not None}
         if made != {feature.name for feature in interface.outputs}:
-            raise InvalidModelError(
-                "an output of the recommender is neither its list of items nor their scores"
-            )
+            raise InvalidModelError("an output of the recommender is neither its list of items nor their scores")
 
     def transform(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The recommended items by falling score, and their scores."""
@@ -74,8 +72,7 @@ class ItemSimilarityRecommender(Transformer):
         candidates = [
             number
             for number in self._items
-            if number not in (owned if excluded is None else excluded)
-            and (allowed is None or number in allowed)
+            if number not in (owned if excluded is None else excluded) and (allowed is None or number in allowed)
         ]
         candidates.sort(key=lambda number: (-scores.get(number, 0.0), number))
         chosen = candidates[: self._limit(values)]
@@ -126,9 +123,7 @@ def _find(features: tuple[Feature, ...], name: str, *kinds: type[Feature]) -> Fe
         return None
     by_name = {feature.name: feature for feature in features}
     if name not in by_name:
-        raise InvalidModelError(
-            f"the recommender's {name!r} is not described", fix=did_you_mean(name, by_name)
-        )
+        raise InvalidModelError(f"the recommender's {name!r} is not described", fix=did_you_mean(name, by_name))
     if not isinstance(by_name[name], kinds):
         raise InvalidModelError(f"the recommender cannot use {name!r}, which is described as another type")
     return by_name[name]
@@ -137,9 +132,7 @@ def _find(features: tuple[Feature, ...], name: str, *kinds: type[Feature]) -> Fe
 def _item_names(parameters: Any) -> dict[int, Item]:
     """The name of each item by its number, in the numbers' order: as stored, or the number itself."""
     mentioned = {entry.itemId for entry in parameters.itemItemSimilarities}
-    mentioned.update(
-        other.itemId for entry in parameters.itemItemSimilarities for other in entry.similarItemList
-    )
+    mentioned.update(other.itemId for entry in parameters.itemItemSimilarities for other in entry.similarItemList)
     stored: list[Item] = [*parameters.itemStringIds.vector, *parameters.itemInt64Ids.vector]
     if not stored:
         return {number: number for number in sorted(mentioned)}

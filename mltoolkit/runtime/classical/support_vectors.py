@@ -54,9 +54,7 @@ class SupportVectorClassifier(Classifier):
         self._rho = np.array(self.parameters.rho, dtype=np.float64)
         self._slopes = np.array(self.parameters.probA, dtype=np.float64)
         self._intercepts = np.array(self.parameters.probB, dtype=np.float64)
-        self._class_of = np.repeat(
-            np.arange(len(self.labels)), self.parameters.numberOfSupportVectorsPerClass
-        )
+        self._class_of = np.repeat(np.arange(len(self.labels)), self.parameters.numberOfSupportVectorsPerClass)
 
     def _checked_classes(self) -> int:
         """The number of classes, once everything has as many entries as that makes."""
@@ -86,9 +84,7 @@ class SupportVectorClassifier(Classifier):
         self._vectors.check_features(vector.size)
         terms = self._alpha * self._kernel(self._vectors, vector)
         # sums[r, c]: row r of the coefficients over the support vectors of class c.
-        sums = np.stack(
-            [np.bincount(self._class_of, weights=row, minlength=len(self.labels)) for row in terms]
-        )
+        sums = np.stack([np.bincount(self._class_of, weights=row, minlength=len(self.labels)) for row in terms])
         # LIBSVM's sv_coef: the vectors of class i use row j - 1 against a later class j, row j against an
         # earlier one.
         decisions: NDArray[np.float64] = (

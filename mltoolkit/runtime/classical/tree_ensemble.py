@@ -32,8 +32,7 @@ class _Ensemble(VectorModel):
         described = self.described_length
         if described is not None and self._trees.features > described:
             raise InvalidModelError(
-                f"a branch looks at the feature {self._trees.features - 1}, "
-                f"the description's inputs hold {described}"
+                f"a branch looks at the feature {self._trees.features - 1}, the description's inputs hold {described}"
             )
         self._transform = self.parameters.postEvaluationTransform
         if self._transform not in range(4):
@@ -42,9 +41,7 @@ class _Ensemble(VectorModel):
     def _sums(self, values: Mapping[str, Any]) -> Floats:
         vector = self.vector(values)
         if vector.size < self._trees.features:
-            raise InputError(
-                f"the model takes at least {self._trees.features} numbers, the inputs hold {vector.size}"
-            )
+            raise InputError(f"the model takes at least {self._trees.features} numbers, the inputs hold {vector.size}")
         return self._trees(vector)
 
 

@@ -54,9 +54,7 @@ class Trees:
         self._leaf_start, self._leaf_index, self._leaf_value = _leaf_values(nodes, self.dimensions)
         base = np.array(parameters.basePredictionValue, dtype=np.float64)
         if base.size not in (0, self.dimensions):
-            raise InvalidModelError(
-                f"the tree ensemble has {self.dimensions} dimensions and {base.size} base values"
-            )
+            raise InvalidModelError(f"the tree ensemble has {self.dimensions} dimensions and {base.size} base values")
         self._base = base if base.size else np.zeros(self.dimensions)
 
     def __call__(self, vector: Floats) -> Floats:
@@ -91,21 +89,15 @@ class Trees:
 def _dimensions(parameters: Any) -> int:
     dimensions = int(parameters.numPredictionDimensions)
     # More dimensions than the file has values for would stay at their base value for ever.
-    stored = max(
-        len(parameters.basePredictionValue), sum(len(node.evaluationInfo) for node in parameters.nodes), 1
-    )
+    stored = max(len(parameters.basePredictionValue), sum(len(node.evaluationInfo) for node in parameters.nodes), 1)
     if not 1 <= dimensions <= stored:
-        raise InvalidModelError(
-            f"the tree ensemble declares {dimensions:,} dimensions and has {stored} values"
-        )
+        raise InvalidModelError(f"the tree ensemble declares {dimensions:,} dimensions and has {stored} values")
     return dimensions
 
 
 def _branch_features(nodes: Any, mode: Integers) -> tuple[Integers, int]:
     """The feature that each branch looks at (0 for leaves), and how many features that takes."""
-    features = [
-        0 if leaf else node.branchFeatureIndex for node, leaf in zip(nodes, mode == _LEAF, strict=True)
-    ]
+    features = [0 if leaf else node.branchFeatureIndex for node, leaf in zip(nodes, mode == _LEAF, strict=True)]
     largest = max(features)
     if largest >= 1 << 31:
         raise InvalidModelError(f"a branch of the tree ensemble looks at the feature {largest:,}")
@@ -127,8 +119,7 @@ def _links(nodes: Any, mode: Integers) -> tuple[Integers, Integers, Integers]:
             found = place.get((node.treeId, child))
             if found is None:
                 raise InvalidModelError(
-                    f"the node {node.nodeId} of the tree {node.treeId} leads to the node {child}, "
-                    "which does not exist"
+                    f"the node {node.nodeId} of the tree {node.treeId} leads to the node {child}, which does not exist"
                 )
             children[position] = found
             parents[found] += 1
@@ -159,9 +150,7 @@ def _leaf_values(nodes: Any, dimensions: int) -> tuple[Integers, Integers, Float
     entries = [entry for node in nodes for entry in node.evaluationInfo]
     largest = max((entry.evaluationIndex for entry in entries), default=0)
     if largest >= dimensions:
-        raise InvalidModelError(
-            f"a leaf adds to the dimension {largest} of a tree ensemble that has {dimensions}"
-        )
+        raise InvalidModelError(f"a leaf adds to the dimension {largest} of a tree ensemble that has {dimensions}")
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     index = np.array([entry.evaluationIndex for entry in entries], dtype=np.int64)
     return starts, index, np.array([entry.evaluationValue for entry in entries], dtype=np.float64)

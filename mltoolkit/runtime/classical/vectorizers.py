@@ -36,14 +36,10 @@ class FeatureVectorizer(Transformer):
             self._columns.append((feature, _checked_size(feature, int(column.inputDimensions))))
         total = sum(size for _, size in self._columns)
         if not 0 < total <= MAX_ELEMENTS:
-            raise InvalidModelError(
-                f"the vectorizer makes {total:,} numbers; the limit here is {MAX_ELEMENTS:,}"
-            )
+            raise InvalidModelError(f"the vectorizer makes {total:,} numbers; the limit here is {MAX_ELEMENTS:,}")
         shape = self._output.shape
         if shape and not self._output.flexible and np.prod(shape) != total:
-            raise InvalidModelError(
-                f"the vectorizer makes {total} numbers, its description has the shape {shape}"
-            )
+            raise InvalidModelError(f"the vectorizer makes {total} numbers, its description has the shape {shape}")
 
     def transform(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The array (features,)."""
@@ -101,9 +97,7 @@ class DictVectorizer(Transformer):
         self._places = places(list(getattr(self.parameters, which).vector) if which else [], "keys")
         # The model's keys decide: coremltools describes texts as keys even where they are integers.
         key_type = "string" if which == "stringToIndex" else "int64"
-        self.interface = dataclasses.replace(
-            interface, inputs=(dataclasses.replace(self._input, key_type=key_type),)
-        )
+        self.interface = dataclasses.replace(interface, inputs=(dataclasses.replace(self._input, key_type=key_type),))
         self._output: Feature = only(interface.outputs, "output", ArrayFeature, DictionaryFeature)
         if isinstance(self._output, DictionaryFeature) and self._output.key_type != "int64":
             raise InvalidModelError(

@@ -16,9 +16,7 @@ def program_of_one(
 ) -> Any:
     """A model of one operation: arrays (or lists of them) are its inputs, all outputs are given out."""
     arrays = dict(_named(inputs))
-    spec, block = new_program(
-        {name: (array.dtype.name, array.shape) for name, array in arrays.items()}, outputs
-    )
+    spec, block = new_program({name: (array.dtype.name, array.shape) for name, array in arrays.items()}, outputs)
     bound = {
         name: [Ref(f"{name}{index}") for index in range(len(given))] if isinstance(given, list) else Ref(name)
         for name, given in inputs.items()

@@ -47,9 +47,7 @@ def test_each_block_has_its_scale_and_offset(
 
 @given(BLOCKS, st.integers(1, 3), st.integers(-4, 3), st.integers(1, 4), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
-def test_each_block_has_its_table(
-    blocks: list[tuple[int, int]], length: int, axis: int, piece: int, seed: int
-) -> None:
+def test_each_block_has_its_table(blocks: list[tuple[int, int]], length: int, axis: int, piece: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     axis = axis % len(blocks)
     indices = rng.integers(0, 4, [count * size for count, size in blocks]).astype(np.uint8)
@@ -140,9 +138,7 @@ def test_memory_beside_the_result_is_bounded(kind: str) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # 16 MB of result; a piece of 2¹⁸ elements has 8-byte positions, their sums and the entries: 6 MB.
-    assert peak - result.nbytes < 8 << 20, (
-        f"peak {peak / 2**20:.1f} MB, result {result.nbytes / 2**20:.1f} MB"
-    )
+    assert peak - result.nbytes < 8 << 20, f"peak {peak / 2**20:.1f} MB, result {result.nbytes / 2**20:.1f} MB"
 
 
 def test_every_rank_up_to_six_is_decoded() -> None:

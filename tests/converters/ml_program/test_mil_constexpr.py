@@ -62,9 +62,7 @@ OUT = {"w": ("float32", (2, 4))}
 CODES = np.array([[0, 1, 200, 255], [7, 8, 9, 128]], dtype=np.uint8)
 
 
-@pytest.mark.parametrize(
-    ("scale", "zero", "axis"), [(0.5, 128, 0), ([0.5, 2], [1, 2], 0), ([1, 2, 3, 4], 3, -1)]
-)
+@pytest.mark.parametrize(("scale", "zero", "axis"), [(0.5, 128, 0), ([0.5, 2], [1, 2], 0), ([1, 2, 3, 4], 3, -1)])
 def test_affine(scale: Any, zero: Any, axis: int) -> None:
     scale, zero = np.array(scale, dtype=np.float32), np.array(zero, dtype=np.uint8)
     given = {"quantized_data": CODES, "scale": scale, "zero_point": zero, "axis": axis}

@@ -46,9 +46,7 @@ def at(image: np.ndarray, y: float, x: float, outside: float | None) -> np.ndarr
     return upper * (1 - y + top) + lower * (y - top)
 
 
-def patch(
-    image: np.ndarray, box: np.ndarray, target: tuple[int, int], mode: str, outside: float | None
-) -> np.ndarray:
+def patch(image: np.ndarray, box: np.ndarray, target: tuple[int, int], mode: str, outside: float | None) -> np.ndarray:
     """(C, *target) of a box of h_start, w_start, h_end, w_end in pixels."""
     rows = points(mode, box[0], box[2], target[0])
     columns = points(mode, box[1], box[3], target[1])
@@ -73,9 +71,7 @@ def test_boxes_of_every_image(mode: str, target: tuple[int, int]) -> None:
     check_one("crop_resize", {"x": X}, constants | {"roi": roi}, expected, tolerance=TOLERANCE)
 
 
-@pytest.mark.parametrize(
-    "layout", ["CORNERS_WIDTH_FIRST", "CENTER_SIZE_HEIGHT_FIRST", "CENTER_SIZE_WIDTH_FIRST"]
-)
+@pytest.mark.parametrize("layout", ["CORNERS_WIDTH_FIRST", "CENTER_SIZE_HEIGHT_FIRST", "CENTER_SIZE_WIDTH_FIRST"])
 @pytest.mark.parametrize("normalized", [True, False])
 def test_boxes_of_numbered_images(layout: str, normalized: bool) -> None:
     boxes, numbers = some_boxes(5, reach=2.0), np.array([0, 2, 1, 2, 2])

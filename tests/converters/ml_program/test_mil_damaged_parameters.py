@@ -157,8 +157,7 @@ def program(kind: str, arrays: dict[str, Any], constants: dict[str, Any], ranks:
     if kind == "non_maximum_suppression":
         types[2:] = ["int32", "int32"]
     outputs = {
-        f"out{index}": (dtype, (None,) * rank)
-        for index, (dtype, rank) in enumerate(zip(types, ranks, strict=True))
+        f"out{index}": (dtype, (None,) * rank) for index, (dtype, rank) in enumerate(zip(types, ranks, strict=True))
     }
     # A program must have an input.
     fed = arrays or {"unused": X}

@@ -115,9 +115,7 @@ WITH_CONSTANTS: list[tuple[str, dict[str, Any], Callable[[np.ndarray], np.ndarra
 
 @pytest.mark.parametrize(("kind", "constants", "function"), WITH_CONSTANTS)
 def test_with_constants(kind: str, constants: dict[str, Any], function: Any) -> None:
-    constants = {
-        name: np.float32(given) if isinstance(given, float) else given for name, given in constants.items()
-    }
+    constants = {name: np.float32(given) if isinstance(given, float) else given for name, given in constants.items()}
     run(kind, {"x": X}, constants, np.asarray(function(X.astype(np.float64)), dtype=np.float32))
 
 

@@ -78,9 +78,7 @@ def test_tile() -> None:
 def test_sliding_windows(axis: int, size: int, stride: int) -> None:
     windows = np.lib.stride_tricks.sliding_window_view(X, size, axis)
     place = axis % 3
-    expected = np.moveaxis(windows, -1, place + 1).take(
-        range(0, X.shape[axis] - size + 1, stride), axis=place
-    )
+    expected = np.moveaxis(windows, -1, place + 1).take(range(0, X.shape[axis] - size + 1, stride), axis=place)
     constants = {"axis": np.int32(axis), "size": np.int32(size), "stride": np.int32(stride)}
     check_one("sliding_windows", {"x": X}, constants, expected)
 

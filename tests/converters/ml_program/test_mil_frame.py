@@ -59,9 +59,9 @@ def test_missing_inputs_and_constants_that_are_none() -> None:
     with pytest.raises(InvalidModelError, match="needs one 'x' but has none"):
         program_to_graph(one_operation("relu", {"z": X}, {}, ("float32", (2, 3))))
     spec = one_operation("leaky_relu", {"x": X}, {}, ("float32", (2, 3)))
-    spec.mlProgram.functions["main"].block_specializations["CoreML7"].operations[0].inputs[
-        "alpha"
-    ].arguments.add(name="x")
+    spec.mlProgram.functions["main"].block_specializations["CoreML7"].operations[0].inputs["alpha"].arguments.add(
+        name="x"
+    )
     with pytest.raises(UnsupportedModelError, match="'alpha' is only known when the model runs"):
         program_to_graph(spec)
 
@@ -91,9 +91,7 @@ def test_sizes_computed_from_shapes_are_known() -> None:
         {"n": ("int32", ())},
     )
     add_operation(block, "const", {}, {"rest": ("int32", ())}, {"val": np.int32(-1)})
-    add_operation(
-        block, "concat", {"values": [Ref("n"), Ref("rest")], "axis": np.int32(0)}, {"t": ("int32", (2,))}
-    )
+    add_operation(block, "concat", {"values": [Ref("n"), Ref("rest")], "axis": np.int32(0)}, {"t": ("int32", (2,))})
     add_operation(block, "reshape", {"x": Ref("x"), "shape": Ref("t")}, {"y": ("float32", (None, None))})
     graph = program_to_graph(spec)
     assert graph.layers[-1].outputs[0].shape == (3, 2)

@@ -48,10 +48,7 @@ def test_gather_with_batch_axes(axis: int, batch: int) -> None:
     # tf.gather: the batch axes go together; the indices' other axes take the place of the axis.
     front = axis % 3 - batch
     expected = np.stack(
-        [
-            np.take(X[place], indices[place], axis=front)
-            for place in itertools.product(*map(range, X.shape[:batch]))
-        ]
+        [np.take(X[place], indices[place], axis=front) for place in itertools.product(*map(range, X.shape[:batch]))]
     )
     expected = expected.reshape(X.shape[:batch] + expected.shape[1:])
     constants = {"axis": np.int32(axis), "batch_dims": np.int32(batch)}

@@ -21,9 +21,7 @@ def list_type(length: int, shape: tuple[int | None, ...], dtype: str = "float32"
     return message
 
 
-def add_list(
-    block: Any, kind: str, inputs: dict[str, Any], name: str, shape: tuple[int | None, ...] = (2,)
-) -> Any:
+def add_list(block: Any, kind: str, inputs: dict[str, Any], name: str, shape: tuple[int | None, ...] = (2,)) -> Any:
     operation = add_operation(block, kind, inputs, {name: ("float32", ())})
     operation.outputs[0].type.CopyFrom(list_type(2, shape))
     return operation

@@ -44,9 +44,7 @@ def flags(*numbers: int) -> np.ndarray:
 def test_slice_update(begin: list[int], end: list[int], more: dict[str, Any], known: bool) -> None:
     rank = 3
     stride = more.get("stride", np.ones(rank, np.int32))
-    masks = {
-        name: more.get(name, np.zeros(rank, bool)) for name in ("begin_mask", "end_mask", "squeeze_mask")
-    }
+    masks = {name: more.get(name, np.zeros(rank, bool)) for name in ("begin_mask", "end_mask", "squeeze_mask")}
     part: list[Any] = []
     for axis in range(rank):
         if masks["squeeze_mask"][axis]:

@@ -35,9 +35,7 @@ def broadcast(parameter: Any, axis: int | None) -> np.ndarray:
 @pytest.mark.parametrize(("scale", "zero", "axis"), PARAMETERS)
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])
 def test_quantize_and_back(scale: Any, zero: Any, axis: int | None, dtype: str) -> None:
-    spec, block = new_program(
-        {"x": ("float32", X.shape)}, {"codes": ("int32", X.shape), "back": ("float32", X.shape)}
-    )
+    spec, block = new_program({"x": ("float32", X.shape)}, {"codes": ("int32", X.shape), "back": ("float32", X.shape)})
     parameters = constants(scale, zero, axis, dtype)
     outputs = {"codes": (dtype, X.shape)}
     add_operation(block, "quantize", {"input": Ref("x"), "output_dtype": dtype} | parameters, outputs)
@@ -68,9 +66,7 @@ def test_4_bit_codes_have_the_range_of_their_type() -> None:
 
 
 @pytest.mark.parametrize(("scale", "zero", "axis"), PARAMETERS)
-def test_constant_codes_are_decoded_while_the_model_is_loaded(
-    scale: Any, zero: Any, axis: int | None
-) -> None:
+def test_constant_codes_are_decoded_while_the_model_is_loaded(scale: Any, zero: Any, axis: int | None) -> None:
     codes = RNG.integers(0, 256, X.shape).astype(np.uint8)
     spec, block = new_program({"x": ("float32", X.shape)}, {"y": ("float32", X.shape)})
     given = {"input": codes} | constants(scale, zero, axis, "uint8")

@@ -115,11 +115,7 @@ def test_input_of_constants_is_not_folded_by_a_reference_without_activations() -
 
 @pytest.mark.parametrize(
     ("way", "whole", "bias", "input_bias", "after"),
-    list(
-        itertools.product(
-            ("forward", "reverse"), (True, False), (True, False), (True, False), (None, True, False)
-        )
-    ),
+    list(itertools.product(("forward", "reverse"), (True, False), (True, False), (True, False), (None, True, False))),
 )
 def test_gru(way: str, whole: bool, bias: bool, input_bias: bool, after: bool | None) -> None:
     given: dict[str, Any] = {

@@ -138,9 +138,7 @@ def test_slice_by_size(begin: list[int], size: list[int], expected: np.ndarray) 
 
 
 def test_slice_whose_begin_depends_on_data() -> None:
-    spec, block = new_program(
-        {"x": ("float32", X.shape), "begin": ("int32", (3,))}, {"y": ("float32", (1, 2, 2))}
-    )
+    spec, block = new_program({"x": ("float32", X.shape), "begin": ("int32", (3,))}, {"y": ("float32", (1, 2, 2))})
     inputs = {"x": Ref("x"), "begin": Ref("begin"), "size": np.array([1, 2, 2])}
     add_operation(block, "slice_by_size", inputs, {"y": ("float32", (1, 2, 2))})
     model = Model(spec)
@@ -218,7 +216,5 @@ def test_einsum_broadcasts() -> None:
 def test_select() -> None:
     spec, block = new_program({"x": ("float32", X.shape)}, {"y": ("float32", X.shape)})
     add_operation(block, "greater", {"x": Ref("x"), "y": np.float32(0)}, {"c": ("bool", X.shape)})
-    add_operation(
-        block, "select", {"cond": Ref("c"), "a": Ref("x"), "b": np.float32(9)}, {"y": ("float32", X.shape)}
-    )
+    add_operation(block, "select", {"cond": Ref("c"), "a": Ref("x"), "b": np.float32(9)}, {"y": ("float32", X.shape)})
     assert np.array_equal(Model(spec).predict({"x": X})["y"], np.where(X > 0, X, np.float32(9)))

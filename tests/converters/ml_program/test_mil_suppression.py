@@ -21,9 +21,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     return float(shared / (np.prod(a[2:]) + np.prod(b[2:]) - shared))
 
 
-def kept(
-    boxes: np.ndarray, scores: np.ndarray, iou: float, least: float, most: int, by_class: bool
-) -> list[int]:
+def kept(boxes: np.ndarray, scores: np.ndarray, iou: float, least: float, most: int, by_class: bool) -> list[int]:
     best, classes = scores.max(axis=1), scores.argmax(axis=1)
     found: list[int] = []
     for index in np.argsort(-best, kind="stable"):

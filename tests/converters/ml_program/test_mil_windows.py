@@ -190,9 +190,7 @@ def test_batch_norm() -> None:
     run("batch_norm", X, given | {"gamma": GAMMA, "beta": BETA}, normalised * columns[2] + columns[3])
 
 
-@pytest.mark.parametrize(
-    ("kind", "axes"), [("instance_norm", (2, 3)), ("layer_norm", (2, 3)), ("layer_norm", (0, 1))]
-)
+@pytest.mark.parametrize(("kind", "axes"), [("instance_norm", (2, 3)), ("layer_norm", (2, 3)), ("layer_norm", (0, 1))])
 def test_norms_of_parts(kind: str, axes: tuple[int, ...]) -> None:
     deviation = np.sqrt(X.var(axes, keepdims=True) + 1e-2)
     normalised = (X - X.mean(axes, keepdims=True)) / deviation
@@ -207,9 +205,7 @@ def test_norms_of_parts(kind: str, axes: tuple[int, ...]) -> None:
     sizes = [X.shape[axis] for axis in axes]
     gamma, beta = RNG.normal(size=(2, *sizes)).astype(np.float32)
     full = [X.shape[axis] if axis in axes else 1 for axis in range(4)]
-    run(
-        kind, X, given | {"gamma": gamma, "beta": beta}, normalised * gamma.reshape(full) + beta.reshape(full)
-    )
+    run(kind, X, given | {"gamma": gamma, "beta": beta}, normalised * gamma.reshape(full) + beta.reshape(full))
 
 
 def test_l2_norm() -> None:

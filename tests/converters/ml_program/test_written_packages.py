@@ -129,9 +129,7 @@ COMPRESSIONS: dict[str, tuple[str, Callable[[Any], Any], str, str]] = {
     ),
     "palettized with a table of int8": (
         "iOS18",
-        jointly(
-            palettes(mode="uniform", nbits=4), "linear", mode="linear_symmetric", granularity="per_tensor"
-        ),
+        jointly(palettes(mode="uniform", nbits=4), "linear", mode="linear_symmetric", granularity="per_tensor"),
         "constexpr_lut_to_dense",
         "transformer",
     ),
@@ -171,8 +169,7 @@ def test_the_error_falls_with_the_bits(name: str) -> None:
     source = converted(name, "iOS18")
     expected = output_of(source, name)
     errors = [
-        relative_error(output_of(palettes(mode="uniform", nbits=bits)(source), name), expected)
-        for bits in (2, 4, 8)
+        relative_error(output_of(palettes(mode="uniform", nbits=bits)(source), name), expected) for bits in (2, 4, 8)
     ]
     # Each bit halves the step of uniform codes, so 2 and 4 more bits make steps 4 and 16 times finer.
     assert errors[0] > 2 * errors[1] > 8 * errors[2], errors

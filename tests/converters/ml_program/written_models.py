@@ -156,9 +156,7 @@ def jointly(first: Callable[[Any], Any], kind: str, **options: Any) -> Callable[
 
     def compress(model: Any) -> Any:
         if kind == "linear":
-            config = cto.OptimizationConfig(
-                cto.OpLinearQuantizerConfig(weight_threshold=THRESHOLD, **options)
-            )
+            config = cto.OptimizationConfig(cto.OpLinearQuantizerConfig(weight_threshold=THRESHOLD, **options))
             return cto.linear_quantize_weights(first(model), config, joint_compression=True)
         config = cto.OptimizationConfig(cto.OpPalettizerConfig(weight_threshold=THRESHOLD, **options))
         return cto.palettize_weights(first(model), config, joint_compression=True)

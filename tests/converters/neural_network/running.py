@@ -113,9 +113,7 @@ def compute(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     used = {value.name for value in session.get_inputs()}
     results = session.run(
         [value.name for value in outputs.values()],
@@ -127,15 +125,11 @@ def compute(
             continue
         assert len(inferred) == result.ndim, f"inferred {inferred}, computed {result.shape}"
         for known, size in zip(inferred, result.shape, strict=True):
-            assert not isinstance(known, int) or known == size, (
-                f"inferred {inferred}, computed {result.shape}"
-            )
+            assert not isinstance(known, int) or known == size, f"inferred {inferred}, computed {result.shape}"
     return dict(zip(outputs, results, strict=True))
 
 
-def assert_close(
-    actual: NDArray[Any], expected: NDArray[Any], tolerance: float = 1e-5, what: str = ""
-) -> None:
+def assert_close(actual: NDArray[Any], expected: NDArray[Any], tolerance: float = 1e-5, what: str = "") -> None:
     """Shapes equal and |actual − expected| ≤ tolerance · max(1, |expected|) everywhere; shows the worst."""
     assert actual.shape == expected.shape, f"{what} shape {actual.shape}, expected {expected.shape}"
     if not actual.size:

@@ -72,18 +72,14 @@ def deconvolve(
             for j in range(width):
                 stamp = x[:, channel, i, j].reshape(-1, 1, 1, 1).astype(np.float64) * w[channel]
                 top, left = i * stride[0], j * stride[1]
-                full[:, group * per_group : (group + 1) * per_group, top : top + kh, left : left + kw] += (
-                    stamp
-                )
+                full[:, group * per_group : (group + 1) * per_group, top : top + kh, left : left + kw] += stamp
     if bias is not None:
         full += bias.reshape(1, -1, 1, 1)
     (top, bottom), (left, right) = crops
     return full[:, :, top : full.shape[2] - bottom, left : full.shape[3] - right]
 
 
-def pool(
-    x: Array, kind: str, kernel: Pair, stride: Pair, borders: Borders, out: Pair, exclude: bool = False
-) -> Array:
+def pool(x: Array, kind: str, kernel: Pair, stride: Pair, borders: Borders, out: Pair, exclude: bool = False) -> Array:
     """Windows over x (N, C, H, W) between ``borders``; the last ones may overhang the padded input.
 
     A maximum sees real elements only; an average divides by the real elements, or by those and the padding,

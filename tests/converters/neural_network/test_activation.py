@@ -53,9 +53,7 @@ def sample(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return x
 
 
-@pytest.mark.parametrize(
-    "case", range(len(FORMULAS)), ids=[f"{kind} {values}" for kind, values, _ in FORMULAS]
-)
+@pytest.mark.parametrize("case", range(len(FORMULAS)), ids=[f"{kind} {values}" for kind, values, _ in FORMULAS])
 @pytest.mark.parametrize("shape", [(1, 3, 4, 5), (16,)])
 def test_formula(case: int, shape: tuple[int, ...]) -> None:
     kind, values, formula = FORMULAS[case]

@@ -27,9 +27,7 @@ SHAPES = [((4, 3), (4, 3)), ((2, 1, 3), (4, 1)), ((5,), (2, 1, 1, 3, 5)), ((2, 3
 
 @pytest.mark.parametrize("kind", ARITHMETIC)
 @pytest.mark.parametrize(("left", "right"), SHAPES)
-def test_arithmetic(
-    kind: str, left: tuple[int, ...], right: tuple[int, ...], rng: np.random.Generator
-) -> None:
+def test_arithmetic(kind: str, left: tuple[int, ...], right: tuple[int, ...], rng: np.random.Generator) -> None:
     a, b = (rng.normal(0, 3, shape).astype(np.float32) for shape in (left, right))
     if kind == "powBroadcastable":
         a = np.abs(a)

@@ -40,9 +40,7 @@ def _check(drawn: np.ndarray, probabilities: np.ndarray) -> None:
 @pytest.mark.parametrize("logits", [True, False])
 @pytest.mark.parametrize("seed", [-1, 42])
 @pytest.mark.parametrize("known", [True, False])
-def test_frequencies(
-    shape: tuple[int, ...], logits: bool, seed: int, known: bool, rng: np.random.Generator
-) -> None:
+def test_frequencies(shape: tuple[int, ...], logits: bool, seed: int, known: bool, rng: np.random.Generator) -> None:
     x = rng.normal(0, 1.5, shape)
     probabilities = _softmax(x)
     given = x if logits else probabilities
@@ -80,9 +78,7 @@ def test_a_single_class() -> None:
 
 def test_a_seed_fixes_the_classes(rng: np.random.Generator) -> None:
     x = rng.normal(size=(3, 4))
-    first, again, other = (
-        run_layer(_layer(200, seed=seed), {"x": x}, rank5=False)["y"] for seed in (1, 1, 2)
-    )
+    first, again, other = (run_layer(_layer(200, seed=seed), {"x": x}, rank5=False)["y"] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 

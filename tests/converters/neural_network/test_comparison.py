@@ -26,9 +26,7 @@ SHAPES = [((4, 3), (4, 3)), ((2, 1, 3), (4, 1)), ((5,), (2, 1, 1, 3, 5)), ((1,),
 
 @pytest.mark.parametrize("kind", COMPARISONS)
 @pytest.mark.parametrize(("left", "right"), SHAPES)
-def test_two_inputs(
-    kind: str, left: tuple[int, ...], right: tuple[int, ...], rng: np.random.Generator
-) -> None:
+def test_two_inputs(kind: str, left: tuple[int, ...], right: tuple[int, ...], rng: np.random.Generator) -> None:
     # Few different values, so that equal ones meet.
     a, b = (rng.integers(-1, 2, shape).astype(np.float32) for shape in (left, right))
     layer, _ = new_layer(kind, ("a", "b"))
@@ -61,9 +59,7 @@ def test_not() -> None:
     np.testing.assert_array_equal(y, [1, 1, 0, 0, 0])
 
 
-@pytest.mark.parametrize(
-    ("kind", "inputs"), [("equal", ()), ("equal", ("a", "b", "a")), ("logicalAnd", ("a",))]
-)
+@pytest.mark.parametrize(("kind", "inputs"), [("equal", ()), ("equal", ("a", "b", "a")), ("logicalAnd", ("a",))])
 def test_a_wrong_number_of_inputs_is_refused(kind: str, inputs: tuple[str, ...]) -> None:
     layer, _ = new_layer(kind, inputs)
     with pytest.raises(InvalidModelError, match=f"inputs but has {len(inputs)}.*{kind}"):

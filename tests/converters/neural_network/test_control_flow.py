@@ -104,9 +104,7 @@ def test_a_branch_on_a_constant_is_decided_beforehand():
         ]
         assert [bool(layer.outputs) for layer in graph.layers[2:]] == [value == 1, value == 0]
         check(layers, [{"x": [1, 2]}], "y")
-        assert (
-            factor == mlt.load(network(layers, {"x": (2,)}, ["y"])).predict({"x": np.float32([1, 2])})["y"][0]
-        )
+        assert factor == mlt.load(network(layers, {"x": (2,)}, ["y"])).predict({"x": np.float32([1, 2])})["y"][0]
 
 
 def test_for_loop():

@@ -116,9 +116,7 @@ def test_deconvolution(
         ((10, 4, 12), [(0, -1), (0, 0), (0, -1)]),
     ],
 )
-def test_output_shape(
-    wanted: tuple[int, ...], borders: list[tuple[int, int]], rng: np.random.Generator
-) -> None:
+def test_output_shape(wanted: tuple[int, ...], borders: list[tuple[int, int]], rng: np.random.Generator) -> None:
     stride = (2, 1, 2)
     layer, params, weights, bias = _layer(
         rng, stride=stride, padding=CUSTOM, custom=(1, 0, 1, 0, 2, 0), deconvolution=True
@@ -169,9 +167,7 @@ def test_broken_layers_are_refused(case: str, deconvolution: bool, rng: np.rando
         ((8, 8, 12), "width is 12"),
     ],
 )
-def test_broken_output_shapes_are_refused(
-    wanted: tuple[int, ...], message: str, rng: np.random.Generator
-) -> None:
+def test_broken_output_shapes_are_refused(wanted: tuple[int, ...], message: str, rng: np.random.Generator) -> None:
     layer, params, _, _ = _layer(rng, deconvolution=True)
     params.outputShape.extend(wanted)
     with pytest.raises(InvalidModelError, match=message):

@@ -57,8 +57,7 @@ def reference(images, boxes, target, method):
         rows = box_points(method, box[-4], box[-2], target[0], images.shape[2])
         columns = box_points(method, box[-3], box[-1], target[1], images.shape[3])
         results += [
-            np.stack([[bilinear(image, y, x) for x in columns] for y in rows]).transpose(2, 0, 1)
-            for image in chosen
+            np.stack([[bilinear(image, y, x) for x in columns] for y in rows]).transpose(2, 0, 1) for image in chosen
         ]
     return np.stack(results)
 

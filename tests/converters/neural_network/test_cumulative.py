@@ -21,9 +21,7 @@ def _reference(x: np.ndarray, axis: int, exclusive: bool, reverse: bool) -> np.n
 @pytest.mark.parametrize("exclusive", [True, False])
 @pytest.mark.parametrize("reverse", [True, False])
 @pytest.mark.parametrize("by_input", [True, False])
-def test_cumulative_sums(
-    axis: int, exclusive: bool, reverse: bool, by_input: bool, rng: np.random.Generator
-) -> None:
+def test_cumulative_sums(axis: int, exclusive: bool, reverse: bool, by_input: bool, rng: np.random.Generator) -> None:
     layer, params = new_layer("cumSum", ("x", "axis")[: 1 + by_input])
     params.excludeFinalSum, params.reverse = exclusive, reverse
     params.axis = 0 if by_input else axis

@@ -171,9 +171,7 @@ def _damage(message: Any, rng: random.Random) -> str:
     return f"{field.full_name} ← {value!r}"
 
 
-@pytest.mark.parametrize(
-    "number", range(len(LAYERS)), ids=[f"{kind}{fill.__name__}" for kind, fill in LAYERS]
-)
+@pytest.mark.parametrize("number", range(len(LAYERS)), ids=[f"{kind}{fill.__name__}" for kind, fill in LAYERS])
 def test_damage_gives_errors_of_our_own(number: int) -> None:
     kind, fill = LAYERS[number]
     refused = 0
@@ -188,9 +186,7 @@ def test_damage_gives_errors_of_our_own(number: int) -> None:
             refused += 1
             assert "layer" in str(error), (done, str(error))
         except MLToolkitError as error:
-            raise AssertionError(
-                f"seed {seed}, {done}: {type(error).__name__} is not for a damaged model"
-            ) from error
+            raise AssertionError(f"seed {seed}, {done}: {type(error).__name__} is not for a damaged model") from error
         except Exception as error:
             raise AssertionError(f"seed {seed}, {done}: {type(error).__name__}: {error}") from error
         else:

@@ -198,9 +198,7 @@ def _valid(kind: str, fill: Callable[[Any], None], shapes: Shapes) -> tuple[Any,
     return layer, params
 
 
-@pytest.mark.parametrize(
-    "number", range(len(LAYERS)), ids=[f"{kind}{fill.__name__}" for kind, fill, _ in LAYERS]
-)
+@pytest.mark.parametrize("number", range(len(LAYERS)), ids=[f"{kind}{fill.__name__}" for kind, fill, _ in LAYERS])
 def test_only_our_own_errors(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Smaller blobs than in earnest, for speed.
     monkeypatch.setattr(sizes, "MAX_ELEMENTS", 1 << 18)

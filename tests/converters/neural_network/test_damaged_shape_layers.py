@@ -137,9 +137,7 @@ def all_layers(layers: Any) -> list[Any]:
     for layer in layers:
         found.append(layer)
         kind = layer.WhichOneof("layer")
-        nested = {"branch": ("ifBranch", "elseBranch"), "loop": ("bodyNetwork", "conditionNetwork")}.get(
-            kind, ()
-        )
+        nested = {"branch": ("ifBranch", "elseBranch"), "loop": ("bodyNetwork", "conditionNetwork")}.get(kind, ())
         for name in nested:
             found += all_layers(getattr(getattr(layer, kind), name).layers)
     return found

@@ -106,9 +106,7 @@ def test_same_padding_gives_input_times_stride(kernel: int, stride: int, heavy: 
         "stated amounts do not",
     ],
 )
-def test_output_shape_decides(
-    wanted: tuple[int, int], amounts: Any, crops: Any, extensions: tuple[int, int]
-) -> None:
+def test_output_shape_decides(wanted: tuple[int, int], amounts: Any, crops: Any, extensions: tuple[int, int]) -> None:
     rng = np.random.default_rng(7)
     layer, params, w, b = deconv_layer(rng)
     params.outputShape.extend(wanted)

@@ -43,9 +43,7 @@ def test_functions(kind: str, rank: int, rng: np.random.Generator) -> None:
     function, low, high = FUNCTIONS[kind]
     x = rng.uniform(low, high, (7, 3, 2, 2, 3)[:rank]).astype(np.float32)
     layer, _ = new_layer(kind)
-    assert_close(
-        run_layer(layer, {"x": x}, rank5=False)["y"], function(x.astype(np.float64)), TOLERANCE, kind
-    )
+    assert_close(run_layer(layer, {"x": x}, rank5=False)["y"], function(x.astype(np.float64)), TOLERANCE, kind)
 
 
 @pytest.mark.parametrize("kind", ["sin", "ceil", "exp2"])

@@ -37,9 +37,7 @@ def test_several_inputs_broadcast(kind: str, shapes: list[tuple[int, ...]]) -> N
     rng = np.random.default_rng(1)
     names = [f"x{index}" for index in range(len(shapes))]
     layer, _ = new_layer(kind, names)
-    inputs = {
-        name: rng.standard_normal(shape).astype(np.float32) for name, shape in zip(names, shapes, strict=True)
-    }
+    inputs = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in zip(names, shapes, strict=True)}
     expected = NARY[kind]([x.astype(np.float64) for x in inputs.values()])
     assert_close(run_layer(layer, inputs)["y"], expected, TOLERANCE)
 

@@ -10,9 +10,7 @@ from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats.weights import LinearCodes, write_codes
 
 
-def embedding_layer(
-    rng: np.random.Generator, *, bias: bool = True
-) -> tuple[Any, Any, np.ndarray, np.ndarray]:
+def embedding_layer(rng: np.random.Generator, *, bias: bool = True) -> tuple[Any, Any, np.ndarray, np.ndarray]:
     layer, params = new_layer("embedding")
     params.inputDim, params.outputChannels = 11, 4
     w = rng.standard_normal((4, 11)).astype(np.float32)

@@ -46,9 +46,7 @@ def _codes(rng: np.random.Generator) -> np.ndarray:
         ("innerProduct", (5, 6, 2, 3, 4)),
     ],
 )
-def test_the_product_of_codes(
-    kind: str, shape: tuple[int, ...], has_bias: bool, rng: np.random.Generator
-) -> None:
+def test_the_product_of_codes(kind: str, shape: tuple[int, ...], has_bias: bool, rng: np.random.Generator) -> None:
     codes = _codes(rng)
     bias = rng.normal(size=OUTPUTS).astype(np.float32) if has_bias else None
     x = rng.normal(0, 3, shape).astype(np.float32)

@@ -16,9 +16,7 @@ def merged(x):
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_channels_are_joined(rng, count):
     names = [f"x{index}" for index in range(count)]
-    arrays = {
-        name: rng.normal(size=(2, 3, 1 + index, 4, 5)).astype(np.float32) for index, name in enumerate(names)
-    }
+    arrays = {name: rng.normal(size=(2, 3, 1 + index, 4, 5)).astype(np.float32) for index, name in enumerate(names)}
     layer, _ = new_layer("concat", inputs=names)
     expected = np.concatenate(list(arrays.values()), axis=2)
     assert_close(run_layer(layer, arrays, rank5=False)["y"], expected, 0)

@@ -42,9 +42,7 @@ def test_parameters_that_are_not_positive(alpha: float, beta: float) -> None:
     assert_close(run_layer(layer, {"x": x})["y"], expected, TOLERANCE)
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "message"), [("localSize", 0, "localSize is 0"), ("k", -1.0, "k is -1")]
-)
+@pytest.mark.parametrize(("field", "value", "message"), [("localSize", 0, "localSize is 0"), ("k", -1.0, "k is -1")])
 def test_broken_parameters_are_refused(field: str, value: float, message: str) -> None:
     layer, params = new_layer("lrn")
     params.localSize, params.alpha, params.beta = 5, 1, 0.75

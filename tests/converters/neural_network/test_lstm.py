@@ -69,9 +69,7 @@ def make_layer(weights, names=USUAL, *, states=False, bias=True, peepholes=False
     return layer, params
 
 
-def expected_outputs(
-    weights, names, x, states, *, reverse=False, limit=50.0, coupled=False, forget_bias=False
-):
+def expected_outputs(weights, names, x, states, *, reverse=False, limit=50.0, coupled=False, forget_bias=False):
     """y of all steps (S, B, D · H), y of the last step of each direction (B, D · H), and [y, c, …] (B, H)."""
     functions = [activation(name)[0] for name in names]
     sequences, last = [], []
@@ -98,9 +96,7 @@ def check(layer, x, states, expected, sequence_output, tolerance=TOLERANCE):
     batch = x.shape[1]
     wanted = expected[0] if sequence_output else expected[1][None]
     fed = dict(zip(layer.input[1:], states, strict=False))
-    held = run_layer(
-        layer, {"x": blob(x)} | {name: blob(state[None]) for name, state in fed.items()}, batch=batch
-    )
+    held = run_layer(layer, {"x": blob(x)} | {name: blob(state[None]) for name, state in fed.items()}, batch=batch)
     assert_close(held["y"], blob(wanted), tolerance, "y")
     exact = run_layer(
         layer,
@@ -168,9 +164,7 @@ def run_case(
 YES_NO = [False, True]
 
 
-@pytest.mark.parametrize(
-    ("sequence_output", "reverse", "states", "bias"), list(itertools.product(YES_NO, repeat=4))
-)
+@pytest.mark.parametrize(("sequence_output", "reverse", "states", "bias"), list(itertools.product(YES_NO, repeat=4)))
 @pytest.mark.parametrize(("peepholes", "coupled", "forget_bias"), list(itertools.product(YES_NO, repeat=3)))
 def test_options(rng, sequence_output, reverse, states, bias, peepholes, coupled, forget_bias):
     run_case(
@@ -248,9 +242,7 @@ def test_clipping_shows(rng):
     x = np.zeros((80, 1, INPUTS), np.float32)
     cells = {}
     for limit in (0.0, 7.0, 100.0):
-        layer, _ = make_layer(
-            [weights], ("sigmoid", "tanh", "linear"), cellClipThreshold=limit, sequenceOutput=True
-        )
+        layer, _ = make_layer([weights], ("sigmoid", "tanh", "linear"), cellClipThreshold=limit, sequenceOutput=True)
         cells[limit] = run_layer(layer, {"x": blob(x)})["y"][:, 0, 0, 0]
     steps = np.arange(1, 81)
     for limit, shown in {0.0: 50, 7.0: 7, 100.0: 80}.items():

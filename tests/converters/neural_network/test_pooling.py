@@ -64,9 +64,7 @@ def test_valid_padding(kind: str, channels: int, seed: int) -> None:
 
 @pytest.mark.parametrize("heavy", [False, True])
 @pytest.mark.parametrize("kind", ["max", "average", "average without padding", "l2"])
-@pytest.mark.parametrize(
-    ("kernel", "stride"), [((3, 2), (2, 2)), ((2, 4), (1, 3)), ((3, 3), (1, 1)), ((1, 2), (3, 3))]
-)
+@pytest.mark.parametrize(("kernel", "stride"), [((3, 2), (2, 2)), ((2, 4), (1, 3)), ((3, 3), (1, 1)), ((1, 2), (3, 3))])
 def test_same_padding(kind: str, kernel: Pair, stride: Pair, heavy: bool) -> None:
     rng = np.random.default_rng(1)
     exclude = "without" in kind

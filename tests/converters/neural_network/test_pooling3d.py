@@ -45,9 +45,7 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("padding", ["valid", "same", (1, 1, 1, 1, 1, 1), (1, 0, 0, 2, 2, 1)])
-@pytest.mark.parametrize(
-    ("kernel", "stride"), [((2, 3, 4), (1, 1, 1)), ((3, 3, 3), (2, 1, 3)), ((2, 4, 3), (3, 5, 2))]
-)
+@pytest.mark.parametrize(("kernel", "stride"), [((2, 3, 4), (1, 1, 1)), ((3, 3, 3), (2, 1, 3)), ((2, 4, 3), (3, 5, 2))])
 def test_pooling(
     function: str,
     padding: str | tuple[int, ...],

@@ -28,9 +28,7 @@ def read_direction(params, weights):
             ("R", "RecursionMatrix", (features, features)),
             ("b", "BiasVector", (features,)),
         ):
-            found[key + gate] = read_weight(getattr(weights, field + suffix), shape, "test").astype(
-                np.float64
-            )
+            found[key + gate] = read_weight(getattr(weights, field + suffix), shape, "test").astype(np.float64)
         found["p" + gate] = 0.0
     if params.params.forgetBias:
         found["bf"] = found["bf"] + 1

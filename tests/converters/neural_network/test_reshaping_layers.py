@@ -33,9 +33,7 @@ def test_reshape_static(rng, shape, target, known):
     x = rng.normal(size=shape).astype(np.float32)
     expected = x.reshape([shape[axis] if size == 0 else size for axis, size in enumerate(target)])
     shapes = None if known else {"x": (None,) * len(shape)}
-    assert_close(
-        run_layer(reshape_layer("reshapeStatic", target), {"x": x}, False, shapes=shapes)["y"], expected, 0
-    )
+    assert_close(run_layer(reshape_layer("reshapeStatic", target), {"x": x}, False, shapes=shapes)["y"], expected, 0)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +127,6 @@ def test_get_shape_and_reshape_by_it(rng, known):
     reshape, _ = new_layer("reshapeDynamic", ["x", "shape"])
     model = np.zeros((4, 6))
     shapes = None if known else {"model": (None, None)}
-    assert_close(
-        run_layers([shape_layer], {"model": model}, False, shapes=shapes)["shape"], np.array([4, 6]), 0
-    )
+    assert_close(run_layers([shape_layer], {"model": model}, False, shapes=shapes)["shape"], np.array([4, 6]), 0)
     result = run_layers([shape_layer, reshape], {"x": x, "model": model}, False, shapes=shapes)["y"]
     assert_close(result, x.reshape(4, 6), 0)

@@ -55,9 +55,7 @@ def test_reverse_sequences(batch: int, sequence: int, rng: np.random.Generator) 
         (0, 1, (3, 1), "lengths have shape"),
     ],
 )
-def test_impossible_axes_are_refused(
-    batch: int, sequence: int, lengths: tuple[int, ...], message: str
-) -> None:
+def test_impossible_axes_are_refused(batch: int, sequence: int, lengths: tuple[int, ...], message: str) -> None:
     layer, params = new_layer("reverseSeq", ("x", "lengths"))
     params.batchAxis, params.sequenceAxis = batch, sequence
     with pytest.raises(InvalidModelError, match=message):

@@ -107,9 +107,7 @@ def test_many_threads_do_not_overwrite_each_other(rng):
     indices, updates = np.zeros(40), np.arange(40)[:, None] * np.ones((40, 400_000))
     for mode, expected in (("ADD", 780), ("UPDATE", 39)):
         layer = scatter_layer("scatter", mode, 0)
-        result = run_layer(layer, {"container": container, "indices": indices, "updates": updates}, False)[
-            "y"
-        ]
+        result = run_layer(layer, {"container": container, "indices": indices, "updates": updates}, False)["y"]
         assert np.all(result == expected), f"{mode}: {np.unique(result)}"
 
 
@@ -123,9 +121,7 @@ def test_many_threads_do_not_overwrite_each_other(rng):
     ],
 )
 def test_shapes_that_do_not_fit(kind, shapes, what):
-    inputs = {
-        name: np.zeros(shape) for name, shape in zip(("container", "indices", "updates"), shapes, strict=True)
-    }
+    inputs = {name: np.zeros(shape) for name, shape in zip(("container", "indices", "updates"), shapes, strict=True)}
     with pytest.raises(InvalidModelError, match=what):
         run_layer(scatter_layer(kind, "ADD", None if kind == "scatterND" else 1), inputs, False)
 

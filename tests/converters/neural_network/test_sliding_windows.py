@@ -26,9 +26,7 @@ def test_windows(rng, shape, axis, window, step, known):
     every = (*[slice(None)] * front, slice(None, None, step))
     expected = np.moveaxis(all_windows[every], -1, front + 1)
     shapes = None if known else {"x": (None,) * x.ndim}
-    assert_close(
-        run_layer(windows_layer(axis, window, step), {"x": x}, False, shapes=shapes)["y"], expected, 0
-    )
+    assert_close(run_layer(windows_layer(axis, window, step), {"x": x}, False, shapes=shapes)["y"], expected, 0)
 
 
 @pytest.mark.parametrize(

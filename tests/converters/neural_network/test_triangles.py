@@ -32,9 +32,7 @@ def test_bands(lower: int, upper: int, shape: tuple[int, ...], rng: np.random.Ge
     x = rng.normal(size=shape).astype(np.float32)
     m, n = (np.arange(size, dtype=object) for size in shape[-2:])
     below = m[:, None] - n
-    band = np.array(
-        [[(lower < 0 or d <= lower) and (upper < 0 or -d <= upper) for d in row] for row in below]
-    )
+    band = np.array([[(lower < 0 or d <= lower) and (upper < 0 or -d <= upper) for d in row] for row in below])
     np.testing.assert_array_equal(run_layer(layer, {"x": x}, rank5=False)["y"], x * band)
 
 

@@ -27,17 +27,13 @@ def convolve(
     """x (N, C, D, H, W), w (C_out, C / groups, kd, kh, kw) → (N, C_out, D_out, H_out, W_out)."""
     x = np.pad(x.astype(np.float64), ((0, 0), (0, 0), *borders))
     kernel = w.shape[2:]
-    out = [
-        (n - (k - 1) * d - 1) // s + 1
-        for n, k, s, d in zip(x.shape[2:], kernel, stride, dilation, strict=True)
-    ]
+    out = [(n - (k - 1) * d - 1) // s + 1 for n, k, s, d in zip(x.shape[2:], kernel, stride, dilation, strict=True)]
     result = np.zeros((x.shape[0], w.shape[0], *out))
     for channel, per_group in itertools.product(range(w.shape[0]), range(w.shape[1])):
         source = channel // (w.shape[0] // groups) * w.shape[1] + per_group
         for tap in np.ndindex(*kernel):
             window = tuple(
-                slice(t * d, t * d + (o - 1) * s + 1, s)
-                for t, d, o, s in zip(tap, dilation, out, stride, strict=True)
+                slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, o, s in zip(tap, dilation, out, stride, strict=True)
             )
             result[:, channel] += x[(slice(None), source, *window)] * w[(channel, per_group, *tap)]
     return result
@@ -52,10 +48,7 @@ def deconvolve(
     """
     batch, channels = x.shape[:2]
     per_group, kernel = w.shape[1], w.shape[2:]
-    full = [
-        (n - 1) * s + (k - 1) * d + 1
-        for n, s, k, d in zip(x.shape[2:], stride, kernel, dilation, strict=True)
-    ]
+    full = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(x.shape[2:], stride, kernel, dilation, strict=True)]
     longer = [size + max(0, -end) for size, (_, end) in zip(full, borders, strict=True)]
     result = np.zeros((batch, per_group * groups, *longer))
     for channel, output in itertools.product(range(channels), range(per_group)):

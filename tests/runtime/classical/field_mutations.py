@@ -44,9 +44,7 @@ def mutate(message: Any, generator: np.random.Generator) -> None:
     if not pool:
         return
     field = pool[generator.integers(len(pool))]
-    if generator.random() < 0.15 or (
-        field.message_type is not None and field.message_type.GetOptions().map_entry
-    ):
+    if generator.random() < 0.15 or (field.message_type is not None and field.message_type.GetOptions().map_entry):
         target.ClearField(field.name)
     elif field.is_repeated:
         _mutate_list(getattr(target, field.name), field, generator)

@@ -63,9 +63,7 @@ def test_a_pipeline_equals_scikit_learn() -> None:
     fitted, (points, _) = fit(), data()
     model = mlt.Model.from_spec(pipeline(fitted))
     assert model.class_labels == tuple(LABELS)
-    for point, wanted, label in zip(
-        points, fitted.predict_proba(points), fitted.predict(points), strict=True
-    ):
+    for point, wanted, label in zip(points, fitted.predict_proba(points), fitted.predict(points), strict=True):
         answer = model.predict(named(point))
         assert answer["label"] == label
         # Two orders of float64 additions.

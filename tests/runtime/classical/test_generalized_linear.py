@@ -29,9 +29,7 @@ def test_regression_equals_scikit_learn() -> None:
     fitted = LinearRegression().fit(points, points @ [1.0, -2.0, 0.5, 3.0] + 7.0)
     spec = linear(regressor({"x": (4,)}), "glmRegressor", fitted.coef_, fitted.intercept_)
     for point in points:
-        assert predict(spec, {"x": point})["target"] == pytest.approx(
-            fitted.predict([point])[0], rel=TOLERANCE
-        )
+        assert predict(spec, {"x": point})["target"] == pytest.approx(fitted.predict([point])[0], rel=TOLERANCE)
 
 
 def test_numbers_and_arrays_are_one_vector_in_the_descriptions_order() -> None:
@@ -59,9 +57,7 @@ def test_links_of_regression(link: int, function: Any) -> None:
 def test_two_classes_equal_scikit_learn(labels: list[Any], encoding: int) -> None:
     points, target = data(2)
     fitted = LogisticRegression().fit(points, np.array(labels)[target])
-    spec = linear(
-        classifier({"x": (4,)}, "glmClassifier", labels), "glmClassifier", fitted.coef_, fitted.intercept_
-    )
+    spec = linear(classifier({"x": (4,)}, "glmClassifier", labels), "glmClassifier", fitted.coef_, fitted.intercept_)
     spec.glmClassifier.classEncoding = encoding
     for point in points:
         answer = predict(spec, {"x": point})

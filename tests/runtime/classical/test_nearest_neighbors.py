@@ -108,9 +108,7 @@ def test_the_drawing_classifier_runs_as_a_whole(shared_data: Path) -> None:
     generator = np.random.default_rng(0)
     drawings = [generator.uniform(0, 255, (28, 28)).astype(np.uint8) for _ in range(5)]
     assert model.class_labels == ("unknown",)
-    assert [answer["label"] for answer in model.predict([{"drawing": item} for item in drawings])] == [
-        "unknown"
-    ] * 5
+    assert [answer["label"] for answer in model.predict([{"drawing": item} for item in drawings])] == ["unknown"] * 5
     # Taught as a device does it: the embedding of each drawing is stored with its label.
     embed = model.stages["stage 1"]
     taught = type(model.spec)()

@@ -41,9 +41,7 @@ def reference(confidence: Any, boxes: Any, most: float, least: float, per_class:
 
 def scene(seed: int, count: int = 40) -> tuple[Any, Any]:
     generator = np.random.default_rng(seed)
-    boxes = np.concatenate(
-        [generator.uniform(0, 1, (count, 2)), generator.uniform(0.1, 0.5, (count, 2))], axis=1
-    )
+    boxes = np.concatenate([generator.uniform(0, 1, (count, 2)), generator.uniform(0.1, 0.5, (count, 2))], axis=1)
     return generator.dirichlet([1, 1, 1], count)[:, :2], boxes
 
 

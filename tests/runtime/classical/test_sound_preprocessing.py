@@ -25,9 +25,7 @@ def reference_frame(samples: np.ndarray) -> np.ndarray:
         low, middle, high = edges[band : band + 3]
         for bin_ in range(1, 257):
             at = mel(bin_ * 16000 / 512)
-            row[band] += magnitude[bin_] * max(
-                0.0, min((at - low) / (middle - low), (high - at) / (high - middle))
-            )
+            row[band] += magnitude[bin_] * max(0.0, min((at - low) / (middle - low), (high - at) / (high - middle)))
     return np.log(row + 0.01)
 
 

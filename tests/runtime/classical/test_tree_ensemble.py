@@ -117,9 +117,7 @@ def test_boosted_trees_equal_scikit_learn(classes: int) -> None:
             made = model.predict_raw({"x": point})["probabilities"]
             np.testing.assert_allclose(made, fitted.predict_proba(points)[place], atol=TOLERANCE)
         else:
-            assert model.predict({"x": point})["target"] == pytest.approx(
-                fitted.predict(points)[place], rel=TOLERANCE
-            )
+            assert model.predict({"x": point})["target"] == pytest.approx(fitted.predict(points)[place], rel=TOLERANCE)
 
 
 @pytest.mark.parametrize(
