@@ -1,8 +1,9 @@
 """Deconvolution (transposed convolution).
 
-Source: NeuralNetwork.proto, messages ConvolutionLayerParams, ValidPadding and SamePadding. Without padding
-the output of an axis has (n − 1) · stride + kernel elements; padding crops it. Dilation is ignored, as the
-format says.
+Source: NeuralNetwork.proto, messages ConvolutionLayerParams, ValidPadding and SamePadding. Without padding the output
+of an axis has (n − 1) · stride + extent elements; padding crops it. Dilation counts: the format says that it is
+ignored, but Apple's own tests of transposed convolution in neural networks expect it (coremltools,
+converters/mil/mil/ops/tests/iOS14/test_conv.py).
 
 How much is cropped on which side when ``outputShape`` is set is not written down. Here, in this order:
 ``same`` padding splits as its asymmetry mode says (Keras' deconvolutions come so); ``valid`` amounts are
@@ -31,7 +32,11 @@ from mltoolkit.errors import InvalidModelError
 
 def deconvolution(context: LayerContext, params: Any, groups: int) -> None:
     """ConvTranspose, (..., C, H, W) → (..., outputChannels, H_out, W_out)."""
-    window = Window(kernel=read_sizes(context, "kernelSize", (3, 3)), stride=read_sizes(context, "stride", (1, 1)))
+    window = Window(
+        kernel=read_sizes(context, "kernelSize", (3, 3)),
+        stride=read_sizes(context, "stride", (1, 1)),
+        dilation=read_sizes(context, "dilationFactor", (1, 1)),
+    )
     channels = int(params.kernelChannels)
     if channels % groups:
         raise InvalidModelError(f"the {groups} groups do not divide the {channels} input channels", where=context.where)
@@ -49,6 +54,7 @@ def deconvolution(context: LayerContext, params: Any, groups: int) -> None:
     attributes = {
         "kernel_shape": list(window.kernel),
         "strides": list(window.stride),
+        "dilations": list(window.dilation),
         "pads": onnx_pads(crops),
         "output_padding": list(extensions),
         "group": groups,
@@ -68,9 +74,9 @@ def _to_padding(context: LayerContext, params: Any, window: Window) -> tuple[Bor
     if kind is None:
         raise InvalidModelError("the padding type is not set", where=context.where)
     if kind == "same":
-        # The output has n · stride elements, whatever n is: kernel − stride are too many.
+        # The output has n · stride elements, whatever n is: extent − stride are too many.
         return _crop(
-            (window.kernel[0] - window.stride[0], window.kernel[1] - window.stride[1]),
+            (window.extent[0] - window.stride[0], window.extent[1] - window.stride[1]),
             params.same.asymmetryMode == TOP_LEFT_HEAVY,
         )
     crops = read_borders(context, "paddingAmounts", params.valid.paddingAmounts)
@@ -88,8 +94,8 @@ def _full_sizes(context: LayerContext, window: Window) -> tuple[int, int]:
     """Height and width of the output without padding."""
     value = context.input()
     height, width = (
-        (context.size(value, axis) - 1) * stride + kernel
-        for axis, stride, kernel in zip((HEIGHT, WIDTH), window.stride, window.kernel, strict=True)
+        (context.size(value, axis) - 1) * stride + extent
+        for axis, stride, extent in zip((HEIGHT, WIDTH), window.stride, window.extent, strict=True)
     )
     return height, width
 

@@ -35,12 +35,23 @@ def _plain(operation: str) -> Function:
 
 
 def _rsqrt(context: LayerContext, value: ir.Value, params: Any) -> ir.Value:
-    shifted = affine(context, value, 1, params.epsilon or DEFAULT_EPSILON)
-    return context.builder.op("Reciprocal", context.builder.op("Sqrt", shifted))
+    return context.builder.op("Reciprocal", context.builder.op("Sqrt", _above_zero(context, value, params)))
 
 
 def _inverse(context: LayerContext, value: ir.Value, params: Any) -> ir.Value:
-    return context.builder.op("Reciprocal", affine(context, value, 1, params.epsilon or DEFAULT_EPSILON))
+    return context.builder.op("Reciprocal", _above_zero(context, value, params))
+
+
+def _log(context: LayerContext, value: ir.Value, params: Any) -> ir.Value:
+    """log(x + ε): the format's formula has no ε, but Apple's own tests of logarithms with one expect it.
+
+    See coremltools, converters/mil/mil/ops/tests/iOS14/test_elementwise_unary.py.
+    """
+    return context.builder.op("Log", _above_zero(context, value, params))
+
+
+def _above_zero(context: LayerContext, value: ir.Value, params: Any) -> ir.Value:
+    return affine(context, value, 1, params.epsilon or DEFAULT_EPSILON)
 
 
 def _power(context: LayerContext, value: ir.Value, params: Any) -> ir.Value:
@@ -58,7 +69,7 @@ _FUNCTIONS: tuple[Function, ...] = (
     _inverse,
     _power,
     _plain("Exp"),
-    _plain("Log"),
+    _log,
     _plain("Abs"),
     _threshold,
 )

@@ -60,11 +60,13 @@ def test_valid_padding_crops(seed: int) -> None:
     )
     for start, end in crops:
         params.valid.paddingAmounts.borderAmounts.add(startEdgeSize=start, endEdgeSize=end)
-    # "dilationFactor … is ignored if isDeconvolution == true"
-    params.dilationFactor.extend((2, 2))
+    dilation = tuple(map(int, rng.integers(1, 4, 2)))
+    params.dilationFactor.extend(dilation)
     x = rng.standard_normal((2, channels, *size)).astype(np.float32)
-    expected = deconvolve(x, w, b if params.hasBias else None, stride, crops, (0, 0), groups)
-    assert_close(run_layer(layer, {"x": x})["y"], expected, TOLERANCE, f"{kernel} {stride} {crops}")
+    spread = np.zeros((*w.shape[:2], *((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))))
+    spread[:, :, :: dilation[0], :: dilation[1]] = w
+    expected = deconvolve(x, spread, b if params.hasBias else None, stride, crops, (0, 0), groups)
+    assert_close(run_layer(layer, {"x": x})["y"], expected, TOLERANCE, f"{kernel} {stride} {dilation} {crops}")
 
 
 @pytest.mark.parametrize("heavy", [False, True])

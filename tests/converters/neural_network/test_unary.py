@@ -20,7 +20,7 @@ FORMULAS: dict[int, Callable[[np.ndarray, float, float], np.ndarray]] = {
     INVERSE: lambda x, alpha, epsilon: 1 / (x + epsilon),
     POWER: lambda x, alpha, epsilon: np.power(x, alpha),
     EXP: lambda x, alpha, epsilon: np.exp(x),
-    LOG: lambda x, alpha, epsilon: np.log(x),
+    LOG: lambda x, alpha, epsilon: np.log(x + epsilon),
     ABS: lambda x, alpha, epsilon: np.abs(x),
     THRESHOLD: lambda x, alpha, epsilon: np.maximum(alpha, x),
 }
