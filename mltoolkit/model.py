@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from mltoolkit.custom_layers import CustomLayer, CustomLayerSet
 from mltoolkit.errors import ArgumentError, UnsupportedModelError, did_you_mean

@@ -18,7 +18,10 @@ def project() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real models and pictures beside the checkout; the test is skipped where it is absent (and fails in CI)."""
+    """The folder of real models and pictures beside the checkout.
+
+    A test that asks for it is skipped where it is absent, and fails there in CI.
+    """
     folder = Path(os.environ.get("MLTOOLKIT_SHARED", PROJECT.parent / "shared")) / "data"
     if not folder.is_dir():
         if os.environ.get("CI"):

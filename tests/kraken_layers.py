@@ -21,7 +21,7 @@ class GroupNorm(CustomLayer):
 
     def evaluate(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         x = inputs[0]
-        sequence, batch, channels, height, width = x.shape
+        sequence, batch, channels = x.shape[:3]
         grouped = x.reshape(sequence, batch, int(self.parameters["num_groups"]), -1)
         mean, variance = grouped.mean(axis=3, keepdims=True), grouped.var(axis=3, keepdims=True)
         normal = ((grouped - mean) / np.sqrt(variance + 1e-5)).reshape(x.shape)
@@ -49,11 +49,11 @@ class Reshape(CustomLayer):
     def _reshaped(self, x: np.ndarray) -> np.ndarray:
         source, high, low = (int(self.parameters[name]) for name in ("src_dim", "high", "low"))
         parts = (int(self.parameters["part_a"]), int(self.parameters["part_b"]))
-        x = x.reshape(x.shape[:source] + parts + x.shape[source + 1 :])
+        x = x.reshape(*x.shape[:source], *parts, *x.shape[source + 1 :])
         target = high if high != source else low
         moved = source if high != source else source + 1
         x = np.moveaxis(x, moved, target)
-        return x.reshape(x.shape[:target] + (x.shape[target] * x.shape[target + 1],) + x.shape[target + 2 :])
+        return x.reshape(*x.shape[:target], x.shape[target] * x.shape[target + 1], *x.shape[target + 2 :])
 
     def output_shapes(self, input_shapes: Sequence[Shape]) -> list[Shape]:
         sequence, batch, *rest = input_shapes[0]

@@ -43,10 +43,7 @@ def bytes_text(size: int) -> str:
     """
     if size < 1000:
         return f"{size} B"
-    number = float(size)
-    unit = "kB"
-    for unit in ("kB", "MB", "GB"):
-        number /= 1000
-        if number < 1000:
-            break
-    return f"{number:.3g} {unit}"
+    for unit, factor in (("kB", 1e3), ("MB", 1e6)):
+        if size < 1000 * factor:
+            return f"{size / factor:.3g} {unit}"
+    return f"{size / 1e9:.3g} GB"

@@ -36,8 +36,8 @@ def _lines(
     yield "# Conformance: Apple's own tests"
     yield ""
     yield (
-        f"The tests that ship inside the coremltools {version('coremltools')} wheel, run unchanged with mltoolkit behind "
-        "`MLModel.predict` by `python tests/apple/run.py`, which writes this page. Off a Mac, coremltools itself fails "
+        f"The tests that ship inside the coremltools {version('coremltools')} wheel, run unchanged with mltoolkit "
+        "behind `MLModel.predict` by `python tests/apple/run.py`, which writes this page. Off a Mac, coremltools itself fails "
         "every test that predicts. Counts are of tests that were run. *Predict* counts the tests that asked for a "
         "prediction and are not expected by Apple to fail; the share is of those."
     )
@@ -54,8 +54,8 @@ def _lines(
         passed = sum(row["outcome"] != "failed" for row in predicting)
         share = f"{passed} ({passed / len(predicting):.2%})" if predicting else ""
         yield (
-            f"| {suite.title} | {_share_run(len(rows), collected[suite.name])} | {count['passed'] + count['xpassed']} | {count['failed']} "
-            f"| {count['skipped']} | {count['xfailed']} | {len(predicting)} | {share} |"
+            f"| {suite.title} | {_share_run(len(rows), collected[suite.name])} "
+            f"| {count['passed'] + count['xpassed']} | {count['failed']} | {count['skipped']} | {count['xfailed']} | {len(predicting)} | {share} |"
         )
     for suite in suites:
         failed = [row for row in results[suite.name] if row["outcome"] == "failed"]

@@ -105,7 +105,7 @@ def test_quantize_and_compare(run: Run, tmp_path: Path) -> None:
     report = json.loads(out)
     assert code == 0
     assert 0.5 < report["top1_agreement"] <= 1
-    code, out, err = run("compare", MODEL, small, digit_images_path(), "--min-agreement", 0.0)
+    code, out, _ = run("compare", MODEL, small, digit_images_path(), "--min-agreement", 0.0)
     assert code == 0 and "Top 1 Agreement" in out
 
 
