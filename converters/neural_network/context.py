@@ -1,9 +1,9 @@
 """What a layer converter works with: its layer's inputs, outputs and weights, and the graph builder.
 
 Blobs of specification ≤ 3 (``RANK5_ARRAY_MAPPING``) have rank 5, [Sequence, Batch, C, H, W]. They are held here as
-rank 4, [N, C, H, W] with N = Sequence · Batch (sequence-major) and the batch size the same everywhere in the network, so
-that convolutions need no reshaping. With ``EXACT_ARRAY_MAPPING`` (specification ≥ 4) blobs keep their own rank. Axes in the
-format count from the end (W −1, H −2, C −3), so most converters serve both.
+rank 4, [N, C, H, W] with N = Sequence · Batch (sequence-major) and the batch size the same everywhere in the network,
+so that convolutions need no reshaping. With ``EXACT_ARRAY_MAPPING`` (specification ≥ 4) blobs keep their own rank.
+Axes in the format count from the end (W −1, H −2, C −3), so most converters serve both.
 """
 
 from __future__ import annotations
