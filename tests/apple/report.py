@@ -37,8 +37,8 @@ def _lines(
     yield ""
     yield (
         f"The tests that ship inside the coremltools {version('coremltools')} wheel, run unchanged with mltoolkit "
-        "behind `MLModel.predict` by `python tests/apple/run.py`, which writes this page. Off a Mac, coremltools itself "
-        "fails every test that predicts. Counts are of tests that were run. *Predict* counts the tests that asked for a "
+        "behind `MLModel.predict` by `python tests/apple/run.py`, which writes this page. Off a Mac, coremltools "
+        "itself fails every test that predicts. Counts are of tests that were run. *Predict* counts those that asked for a "
         "prediction and are not expected by Apple to fail; the share is of those."
     )
     yield ""
