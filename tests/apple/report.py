@@ -38,7 +38,7 @@ def _lines(
     yield (
         f"The tests that ship inside the coremltools {version('coremltools')} wheel, run unchanged with mltoolkit "
         "behind `MLModel.predict` by `python tests/apple/run.py`, which writes this page. Off a Mac, coremltools "
-        "itself fails every test that predicts. Counts are of tests that were run. *Predict* counts those that asked for "
+        "itself fails each test that predicts. Counts are of tests that were run. *Predict* counts those that asked for "
         "a prediction and are not expected by Apple to fail; the share is of those."
     )
     yield ""
