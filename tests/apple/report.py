@@ -38,8 +38,8 @@ def _lines(
     yield (
         f"The tests that ship inside the coremltools {version('coremltools')} wheel, run unchanged with mltoolkit "
         "behind `MLModel.predict` by `python tests/apple/run.py`, which writes this page. Off a Mac, coremltools "
-        "itself fails each test that predicts. Counts are of tests that were run. *Predict* counts those that asked for "
-        "a prediction and are not expected by Apple to fail; the share is of those."
+        "itself fails each test that predicts. Counts are of tests that were run. *Predict* counts those that asked "
+        "for a prediction and are not expected by Apple to fail; the share is of those."
     )
     yield ""
     yield "| suite | run | passed | failed | skipped | expected failures | predict | of these passed |"
