@@ -47,7 +47,7 @@ SUITES = (
         (_MIL,),
         ignore=(f"{_MIL}/iOS14/test_recurrent.py", f"{_MIL}/iOS18/test_compression.py"),
     ),
-    Suite("mil-recurrent", "MIL recurrent operations, a sample", (f"{_MIL}/iOS14/test_recurrent.py",), sample=300),
+    Suite("mil-recurrent", "MIL recurrent operations, a sample", (f"{_MIL}/iOS14/test_recurrent.py",), sample=400),
     Suite("mil-compression", "MIL compressed weights, a sample", (f"{_MIL}/iOS18/test_compression.py",), sample=300),
     Suite("ml-program", "ML Programs", ("test/ml_program",)),
     Suite("mil-backend", "the MIL backends", ("converters/mil/backend",)),
