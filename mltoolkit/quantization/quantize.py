@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
-from mltoolkit.errors import ArgumentError
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import LutFunction
 from mltoolkit.quantization.quantize_spec import Progress, quantize_spec
@@ -12,6 +12,8 @@ from mltoolkit.quantization.selectors import LayerSelector, Predicate
 
 if TYPE_CHECKING:
     from mltoolkit.model import Model
+
+_log = logging.getLogger(__name__)
 
 
 def quantize_weights(
@@ -50,7 +52,8 @@ def quantize_weights(
             (range symmetric about 0; 2 to 8 bits), ``kmeans`` or ``kmeans_lut`` (the table of least squared
             error), ``linear_lut`` (a table of even steps), ``custom_lut``, or ``dequantization`` (to
             float32; nbits is not used and may be None).
-        sample_data: not accepted: comparing is ``compare_models``'s job.
+        sample_data: taken so that calls written for coremltools work, and not used: comparing is
+            ``compare_models``'s job.
         lut_function: for ``custom_lut``: called with the number of bits and the float32 weights, returns a
             table of ``2**nbits`` values and as many codes as weights.
         selector: the weights to quantize: a predicate ``(layer name, weight name) -> bool``, or an object
@@ -78,10 +81,7 @@ def quantize_weights(
     from mltoolkit.model import Model, load
 
     if sample_data is not None:
-        raise ArgumentError(
-            "quantize_weights does not compare models",
-            fix="Call compare_models(model, quantized, sample_data) on the result",
-        )
+        _log.warning("sample_data is not used: call compare_models(model, quantized, sample_data) on the result")
     config = QuantizationConfig(
         nbits=nbits,
         quantization_mode=quantization_mode,
