@@ -48,6 +48,16 @@ def test_values_on_midpoints_take_the_smaller_entry(entries: int) -> None:
     np.testing.assert_array_equal(assign_to_table(above, table), expected + 1)
 
 
+@pytest.mark.parametrize("entries", [2, 12, 200])
+@pytest.mark.parametrize("n", [1_000, 50_000])
+def test_float32_next_to_a_midpoint_that_float32_does_not_hold(entries: int, n: int) -> None:
+    table = np.sort(np.random.default_rng(entries).standard_normal(entries)).astype(np.float32)
+    nearest = ((table[1:].astype(np.float64) + table[:-1]) / 2).astype(np.float32)
+    beside = [np.nextafter(nearest, np.float32(sign * np.inf)) for sign in (-1, 1)]
+    values = np.resize(np.concatenate([nearest, *beside]), n)
+    np.testing.assert_array_equal(assign_to_table(values, table), by_search(values, table))
+
+
 def test_many_thresholds_within_one_key() -> None:
     values = np.append(sample("normal", 50_000) * np.float32(1e-7), np.float32(1e3))
     table = np.append(np.linspace(-2e-7, 2e-7, 255), 1e3).astype(np.float32)
