@@ -99,7 +99,9 @@ def _checked_table(returned: Any, nbits: int, where: str | None) -> NDArray[np.f
 def _checked_codes(returned: Any, nbits: int, count: int, where: str | None) -> NDArray[np.uint8]:
     expected = f"{count} whole numbers from 0 to {(1 << nbits) - 1}"
     codes = _as_array(returned, "codes", where)
-    if codes.dtype.kind not in "iu" and codes.size:
+    # Rounded floats are whole numbers too: functions written for coremltools return them.
+    whole = codes.dtype.kind in "iu" or (codes.dtype.kind == "f" and np.array_equal(codes, np.rint(codes)))
+    if not whole and codes.size:
         raise _wrong(f"codes of {codes.dtype}", expected, where)
     if codes.size != count:
         raise _wrong(f"{codes.size} codes", expected, where)

@@ -51,12 +51,23 @@ def command(suite: Suite) -> list[str]:
     return [*words, *(str(root / path) for path in suite.paths)]
 
 
+def stand_in_for_sw_vers() -> Path:
+    """A folder with a command ``sw_vers``, which coremltools calls on what it takes for a Mac."""
+    folder = OUTCOMES / "bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "sw_vers"
+    script.write_text("#!/bin/sh\necho 26.0\n", encoding="utf-8")
+    script.chmod(0o755)
+    return folder
+
+
 def environment(outcomes: Path, sample: int) -> dict[str, str]:
     """The variables that the plugins read."""
     paths = [str(HERE), str(HERE.parent), str(PROJECT), str(TOOLS), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "PATH": os.pathsep.join([str(stand_in_for_sw_vers()), os.environ.get("PATH", "")]),
         "APPLE_SUITE_PREDICT": "apple_suite_adapter:predict",
         "APPLE_SUITE_STATE": "apple_suite_adapter:make_state",
         "APPLE_OUTCOMES": str(outcomes),

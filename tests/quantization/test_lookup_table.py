@@ -86,7 +86,7 @@ TABLE = [0.0, 1.0, 2.0, 3.0]
         ((["a"] * 4, CODES), "a table of <U1, expected 4"),
         (([[0.0], [1.0, 2.0]], CODES), "table that are no array"),
         ((TABLE, CODES[:99]), "99 codes, expected 100 whole numbers from 0 to 3"),
-        ((TABLE, CODES.astype(float)), "codes of float64"),
+        ((TABLE, CODES + 0.5), "codes of float64"),
         ((TABLE, CODES.astype(bool)), "codes of bool"),
         ((TABLE, CODES + np.uint8(4)), "codes from 4 to 4"),
         ((TABLE, CODES.astype(int) - 1), "codes from -1 to -1"),
@@ -97,6 +97,11 @@ def test_a_wrong_answer_is_named_with_what_was_expected(answer: Any, message: st
         custom_lut(lambda nbits, weights: answer, 2, WEIGHTS, where="layer 'c', weights")
     assert message in str(raised.value)
     assert "layer 'c', weights" in str(raised.value)
+
+
+def test_codes_may_be_rounded_floats() -> None:
+    table, codes = custom_lut(lambda nbits, weights: (TABLE, CODES.astype(float)), 2, WEIGHTS)
+    assert table.tolist() == TABLE and codes.dtype == np.uint8 and (codes == CODES).all()
 
 
 def test_the_functions_own_error_is_kept_as_the_cause() -> None:
