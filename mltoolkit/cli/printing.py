@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
+
+# Columns of a table that goes to a file or another program.
+_PIPE_WIDTH = 240
 
 
 def print_json(value: Any) -> None:
@@ -30,9 +34,9 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, num
         table.add_column(header, justify="right" if header in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    console = Console()
-    # A pipe has no width; a table cut at 80 columns would lose what another program looks for.
-    console.print(table, width=None if console.is_terminal else 240, crop=False)
+    # A pipe has no width: a table folded at 80 columns would break what another program looks for.
+    console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+    console.print(table)
 
 
 def bytes_text(size: int) -> str:
