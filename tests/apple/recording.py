@@ -18,6 +18,7 @@ import pytest
 _SEED = 2026
 
 
+@pytest.hookimpl(trylast=True)  # after pytest's own -k
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Note how many tests there are, and keep the sample."""
     target = os.environ.get("APPLE_OUTCOMES")
