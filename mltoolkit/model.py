@@ -19,6 +19,7 @@ from mltoolkit.formats.protobuf import new_model
 from mltoolkit.formats.summary import ModelSummary, summarize
 from mltoolkit.formats.validation import validate_spec
 from mltoolkit.formats.weight_blob import WeightFolder
+from mltoolkit.runtime.cores import available_cores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -285,8 +286,7 @@ class Model:
         if isinstance(data, (list, tuple)):
             if len(data) < 2 or state is not None:
                 return [self._run(item, threads, state=state).present() for item in data]
-            cores = os.cpu_count() or 1
-            with ThreadPoolExecutor(min(cores, len(data))) as pool:
+            with ThreadPoolExecutor(min(available_cores(), len(data))) as pool:
                 return list(pool.map(lambda item: self._run(item, threads or 1).present(), data))
         return self._run(data, threads, state=state).present()  # type: ignore[arg-type]  # checked where inputs are bound
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from mltoolkit.errors import ArgumentError
+from mltoolkit.runtime.cores import available_cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,13 +20,6 @@ _LARGEST_TASK = 32
 _TASK_OF_UNKNOWN_WORK = 4
 # Executors that do not tell their size, such as a cluster's.
 _ASSUMED_WORKERS = 32
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def worker_count(executor: Executor) -> int:
