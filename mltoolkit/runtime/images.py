@@ -66,11 +66,10 @@ def open_image(image: Any, *, where: str) -> Image.Image:
     """
     from PIL import Image, UnidentifiedImageError
 
-    if isinstance(image, Image.Image):
-        return image
-    if isinstance(image, (str, Path)):
+    if isinstance(image, (str, Path, Image.Image)):
         try:
-            picture = Image.open(image)
+            picture = image if isinstance(image, Image.Image) else Image.open(image)
+            # An opened picture is decoded only when it is needed; its faults shall show here.
             picture.load()
         except UnidentifiedImageError as error:
             raise InputError(f"the file {str(image)!r} is not a picture that can be read", where=where) from error

@@ -123,6 +123,14 @@ def test_damaged_files_are_errors_of_ours(tmp_path: Path, content: bytes) -> Non
         prepare_image(image_feature(), path)
 
 
+def test_a_damaged_picture_that_was_opened_already_is_an_error_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "cut.png"
+    Image.fromarray(random_pixels(40, 40, 3)).save(path)
+    path.write_bytes(path.read_bytes()[:200])
+    with Image.open(path) as opened, pytest.raises(InputError, match="cannot be read"):
+        prepare_image(image_feature(), opened)
+
+
 def test_misspelt_crop_names_the_close_match() -> None:
     with pytest.raises(ArgumentError, match="center"):
         prepare_image(image_feature(), random_pixels(4, 6, 3), "centre")  # type: ignore[arg-type]
