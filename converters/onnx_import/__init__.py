@@ -1,0 +1,1 @@
+"""From ONNX files of any version to the hub."""
