@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mltoolkit.comparison import ComparisonReport, compare_models
     from mltoolkit.custom_layers import CustomLayer, register_custom_layer
+    from mltoolkit.custom_layers.description import CustomLayerDescription
     from mltoolkit.errors import MLToolkitError
     from mltoolkit.model import Model, load
     from mltoolkit.quantization import (
@@ -28,6 +29,7 @@ _EXPORTS = {
     "AdvancedQuantizedLayerSelector": "mltoolkit.quantization",
     "ComparisonReport": "mltoolkit.comparison",
     "CustomLayer": "mltoolkit.custom_layers",
+    "CustomLayerDescription": "mltoolkit.custom_layers.description",
     "MLToolkitError": "mltoolkit.errors",
     "Model": "mltoolkit.model",
     "QuantizationReport": "mltoolkit.quantization",
@@ -44,6 +46,7 @@ __all__ = [
     "AdvancedQuantizedLayerSelector",
     "ComparisonReport",
     "CustomLayer",
+    "CustomLayerDescription",
     "MLToolkitError",
     "Model",
     "QuantizationReport",

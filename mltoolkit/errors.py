@@ -5,11 +5,15 @@
     ├── ModelFileError                  a file is not a model, is truncated, cannot be read or written
     ├── InvalidModelError               a model contradicts itself: weights of the wrong size, a missing blob
     ├── UnsupportedModelError           a valid model uses something that cannot run or be changed here
-    │   └── MissingCustomLayerError     a custom layer has no registered Python class
+    │   ├── MissingCustomLayerError     a custom layer has no registered Python class
+    │   └── UnsupportedLayersError      layers that no conversion knows, all of a model at once
     ├── InputError (ValueError)         data given to a model does not fit its inputs
     ├── PredictionError                 a model failed while it ran
     │   └── CustomLayerError            a custom layer raised or returned something wrong
     ├── QuantizationError               weights cannot be quantized as asked: NaN, a bad lookup table
+    ├── ConversionError                 a model cannot be converted as asked
+    │   ├── ConversionHookError         a custom conversion function raised or returned something wrong
+    │   └── VerificationError           the converted model computes something else than its source
     ├── ComparisonError                 nothing to compare: an empty folder, outputs that do not match
     └── MissingExtraError (ImportError) an optional package is not installed
 
@@ -74,6 +78,20 @@ class MissingCustomLayerError(UnsupportedModelError):
     """A custom layer of the model has no registered Python class."""
 
 
+class UnsupportedLayersError(UnsupportedModelError):
+    """A model has layers that no conversion knows.
+
+    Attributes:
+        layers: all of them: records with ``name``, ``class_name``, ``domain``, ``reason`` and ``closest``.
+    """
+
+    def __init__(
+        self, what: str, *, where: str | None = None, fix: str | None = None, layers: Iterable[Any] = ()
+    ) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.layers = tuple(layers)
+
+
 class InputError(MLToolkitError, ValueError):
     """Data given to a model does not fit its inputs."""
 
@@ -88,6 +106,26 @@ class CustomLayerError(PredictionError):
 
 class QuantizationError(MLToolkitError):
     """Weights cannot be quantized as asked."""
+
+
+class ConversionError(MLToolkitError):
+    """A model cannot be converted as asked."""
+
+
+class ConversionHookError(ConversionError):
+    """A custom conversion function raised, or returned something wrong; what it raised is the cause."""
+
+
+class VerificationError(ConversionError):
+    """A converted model computes something else than its source.
+
+    Attributes:
+        report: the conversion's report, with each output's difference.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None, report: Any = None) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.report = report
 
 
 class ComparisonError(MLToolkitError):

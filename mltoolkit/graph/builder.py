@@ -240,6 +240,13 @@ class GraphBuilder:
         self._nodes.append(node)
         return node, tuple(values)
 
+    def holds(self, value: ir.Value) -> bool:
+        """Whether a value is an input or constant of this builder, or the output of one of its nodes."""
+        producer = value.producer()
+        if producer is not None:
+            return any(node is producer for node in reversed(self._nodes))
+        return any(known is value for known in (*self._inputs, *self._initializers))
+
     def rename(self, value: ir.Value, wanted: str) -> None:
         """Give a value the name ``wanted`` if it is still free."""
         if wanted and wanted not in self._names:
