@@ -18,6 +18,14 @@ PROJECT = Path(__file__).resolve().parent
 ENVIRONMENT = PROJECT / ".venv"
 CONSTRAINTS = PROJECT / "constraints.txt"
 STAMP = ENVIRONMENT / "installed-from"
+# What a job needs besides mltoolkit: dependency groups of pyproject.toml.
+GROUPS = {
+    "demo": (),
+    "test": ("test",),
+    "conformance": ("conformance",),
+    "check": ("check",),
+    "install": ("test", "conformance", "check"),
+}
 SUPPORTED = ((3, 11), (3, 14))
 
 JOBS = {
@@ -46,23 +54,25 @@ def run(*command: str | Path, quiet_warnings: bool = False) -> None:
         sys.exit(code)
 
 
-def install() -> None:
-    """Make .venv and install the pinned environment, unless it is there already."""
+def install(groups: tuple[str, ...]) -> None:
+    """Make .venv and install mltoolkit and the dependency groups, pinned, unless they are there already."""
     pins = hashlib.sha256(CONSTRAINTS.read_bytes() + (PROJECT / "pyproject.toml").read_bytes()).hexdigest()
-    if STAMP.exists() and STAMP.read_text(encoding="utf-8") == pins:
+    lines = STAMP.read_text(encoding="utf-8").split() if STAMP.exists() else []
+    installed = lines[1:] if lines[:1] == [pins] else []
+    if lines[:1] == [pins] and set(groups) <= set(installed):
         return
-    print("Setting up .venv (a minute or two the first time) …", flush=True)
+    print(f"Setting up .venv for {' and '.join(groups) or 'mltoolkit'} (minutes the first time) …", flush=True)
     if not environment_python().exists():
         venv.EnvBuilder(with_pip=True).create(ENVIRONMENT)
     run(*PIP, "install", "--upgrade", "pip>=25.1")
-    groups = [option for group in ("test", "check") for option in ("--group", group)]
     # setuptools warns about folders that an editable installation shadows; ours are meant to be.
     run(
         *PIP,
-        *("install", "--constraint", CONSTRAINTS, "--editable", ".[dataframe,ssim]", *groups),
+        *("install", "--constraint", CONSTRAINTS, "--editable", ".[dataframe,ssim]"),
+        *(option for group in groups for option in ("--group", group)),
         quiet_warnings=True,
     )
-    STAMP.write_text(pins, encoding="utf-8")
+    STAMP.write_text("\n".join([pins, *sorted({*installed, *groups})]), encoding="utf-8")
 
 
 def main() -> None:
@@ -76,14 +86,13 @@ def main() -> None:
     )
     parser.add_argument("job", choices=JOBS)
     arguments, rest = parser.parse_known_args()
-    install()
+    install(GROUPS[arguments.job])
     python = environment_python()
     if arguments.job == "demo":
         run(python, "-m", "mltoolkit", "demo", *rest)
     elif arguments.job == "test":
         run(python, "-m", "pytest", "-n", "auto", *rest)
     elif arguments.job == "conformance":
-        run(*PIP, "install", "--constraint", CONSTRAINTS, "--group", "conformance")
         run(python, "tests/apple/run.py", *rest)
     elif arguments.job == "check":
         run(python, "-m", "ruff", "check", ".")
