@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.errors import InvalidModelError, did_you_mean
+from mltoolkit.graph.quantization_record import QuantizationRecord
 
 
 class Constant:
@@ -17,10 +18,12 @@ class Constant:
 
     Attributes:
         name: what the program calls it.
+        record: how the program stores it, where that is not as it is held.
     """
 
-    def __init__(self, name: str, read: Callable[[], Any]) -> None:
+    def __init__(self, name: str, read: Callable[[], Any], record: QuantizationRecord | None = None) -> None:
         self.name = name
+        self.record = record
         self._read: Callable[[], Any] | None = read
         self._stored: Any = None
 

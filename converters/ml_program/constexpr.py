@@ -22,8 +22,10 @@ from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.parameters import choice, whole_number
 from mltoolkit.converters.ml_program.quantization_parameters import for_axis, numbers, optional_numbers
 from mltoolkit.converters.ml_program.registry import converts
+from mltoolkit.converters.ml_program.storage import affine_record, sparse_record, table_record
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats.mil_bits import packed_bytes, unpack_elements
+from mltoolkit.graph.quantization_record import Float16Record
 
 
 def _vector_axis(context: MilContext) -> int | None:
@@ -50,14 +52,20 @@ def convert_affine_dequantize(context: MilContext) -> None:
     scale, zero_point = for_axis(
         context, codes.shape, numbers(context, "scale"), optional_numbers(context, "zero_point")
     )
-    context.output(shift_and_scale(codes, scale, zero_point, context.where))
+    decoded = shift_and_scale(codes, scale, zero_point, context.where)
+    context.output(decoded, record=affine_record(codes, scale, zero_point))
 
 
 @converts("constexpr_blockwise_shift_scale")
 def convert_blockwise_shift_scale(context: MilContext) -> None:
     """scale · (codes − offset), with one scale for each block."""
-    codes, scale = numbers(context, "data"), numbers(context, "scale")
-    context.output(shift_and_scale(codes, scale, optional_numbers(context, "offset"), context.where))
+    codes, scale, offset = (
+        numbers(context, "data"),
+        numbers(context, "scale"),
+        optional_numbers(context, "offset"),
+    )
+    decoded = shift_and_scale(codes, scale, offset, context.where)
+    context.output(decoded, record=affine_record(codes, scale, offset))
 
 
 @converts("constexpr_lut_to_dense")
@@ -66,7 +74,8 @@ def convert_lut_to_dense(context: MilContext) -> None:
     tables = numbers(context, "lut")
     if not context.has("shape"):
         indices = numbers(context, "indices", "u")
-        context.output(look_up(indices, tables, _vector_axis(context), context.where))
+        decoded = look_up(indices, tables, _vector_axis(context), context.where)
+        context.output(decoded, record=table_record(tables))
         return
     bits = tables.size.bit_length() - 1
     if tables.ndim != 1 or not 1 <= bits <= 8 or tables.size != 1 << bits:
@@ -75,7 +84,7 @@ def convert_lut_to_dense(context: MilContext) -> None:
         )
     indices = _unpacked(context, "indices", bits)
     tables = tables.reshape(*[1] * indices.ndim, -1, 1)
-    context.output(look_up(indices, tables, None, context.where))
+    context.output(look_up(indices, tables, None, context.where), record=table_record(tables))
 
 
 @converts("constexpr_sparse_to_dense")
@@ -83,7 +92,8 @@ def convert_sparse_to_dense(context: MilContext) -> None:
     """Zeros, but the given elements where a mask has 1."""
     packed = context.has("shape")
     mask = _unpacked(context, "mask", 1) if packed else numbers(context, "mask", "u")
-    context.output(spread(numbers(context, "nonzero_data"), mask, context.where))
+    kept = numbers(context, "nonzero_data")
+    context.output(spread(kept, mask, context.where), record=sparse_record(kept))
 
 
 @converts("constexpr_lut_to_sparse")
@@ -113,4 +123,4 @@ def convert_sparse_blockwise_shift_scale(context: MilContext) -> None:
 def convert_cast(context: MilContext) -> None:
     """The same numbers as float32."""
     choice(context, "output_dtype", ("fp32",))
-    context.output(numbers(context, "source_val").astype(np.float32))
+    context.output(numbers(context, "source_val").astype(np.float32), record=Float16Record())

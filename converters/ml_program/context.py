@@ -31,6 +31,7 @@ from mltoolkit.formats.ml_program import operation_name
 from mltoolkit.formats.weight_blob import WeightFolder
 from mltoolkit.graph.builder import Dimension, GraphBuilder, dtype_of, shape_of
 from mltoolkit.graph.model_graph import GraphLayer
+from mltoolkit.graph.quantization_record import Float16Record, QuantizationRecord, attach_record, record_of
 
 _REQUIRED: Any = object()
 
@@ -141,7 +142,9 @@ class MilContext:
             stored = constant.stored
             if not isinstance(stored, np.ndarray) or stored.dtype == object:
                 return None
-            self._initializers[constant] = self.builder.constant(in_hub_type(stored), name=constant.name)
+            value = self._initializers[constant] = self.builder.constant(in_hub_type(stored), name=constant.name)
+            if record_of(value) is None:
+                attach_record(value, Float16Record() if stored.dtype == np.float16 else constant.record)
         return self._initializers[constant]
 
     def is_const(self, name: str) -> bool:
@@ -271,13 +274,14 @@ class MilContext:
             )
         return self.operation.outputs[index]
 
-    def output(self, value: ir.Value | NDArray[Any], index: int = 0) -> None:
+    def output(self, value: ir.Value | NDArray[Any], index: int = 0, record: QuantizationRecord | None = None) -> None:
         """Make ``value`` the operation's output number ``index``.
 
         Args:
             value: a graph value; or an array, which stays a constant in its own type until a graph value is
                 needed.
             index: which output.
+            record: how the program stores the array.
 
         Raises:
             InvalidModelError: the operation has fewer outputs, or the program declares another type or shape.
@@ -288,7 +292,7 @@ class MilContext:
             agree(value, declared, f"{self.where}, output {declaration.name!r}")
         if isinstance(value, np.ndarray):
             array = value
-            self.scopes.bind(declaration.name, Constant(declaration.name, lambda: array))
+            self.scopes.bind(declaration.name, Constant(declaration.name, lambda: array, record))
             return
         # An operation may hand on what an earlier one made, or an input of the model.
         if value.producer() is not None and value not in self._named:

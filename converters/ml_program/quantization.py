@@ -12,6 +12,7 @@ from mltoolkit.converters.ml_program.compressed_weights import shift_and_scale
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.quantization_parameters import for_axis, numbers, optional_numbers
 from mltoolkit.converters.ml_program.registry import converts
+from mltoolkit.converters.ml_program.storage import affine_record
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats.mil_types import TensorType
 from mltoolkit.graph.builder import Dimension
@@ -48,7 +49,8 @@ def convert_dequantize(context: MilContext) -> None:
     stored = context.stored("input") if context.is_const("input") else None
     if isinstance(stored, np.ndarray) and stored.dtype.kind in "iu":
         scale, zero_point = _parameters(context, stored.shape)
-        context.output(shift_and_scale(stored, scale, zero_point, context.where))
+        decoded = shift_and_scale(stored, scale, zero_point, context.where)
+        context.output(decoded, record=affine_record(stored, scale, zero_point))
         return
     codes: ir.Value = context.value("input")
     scale, zero_point = _parameters(context, context.shape(codes))

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from mltoolkit.converters.neural_network.blob_uses import BlobUses
 from mltoolkit.converters.neural_network.sizes import check_elements
+from mltoolkit.converters.neural_network.storage import record_of_weight
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.weights import read_weight
 from mltoolkit.graph.builder import Dimension, GraphBuilder, shape_of
 from mltoolkit.graph.model_graph import CustomNode, GraphLayer
+from mltoolkit.graph.quantization_record import QuantizationRecord, attach_record, joined, record_of
 
 CHANNEL, HEIGHT, WIDTH = -3, -2, -1
 # Core ML's arrays have up to 5 axes; a stated rank beyond this comes from a damaged file.
@@ -74,6 +76,7 @@ class LayerContext:
         self.in_body = False
         self.nested: list[GraphLayer] = []
         self.loop_bodies = 0
+        self._records: dict[tuple[str, str], dict[str, list[QuantizationRecord | None]]] = {}
 
     @property
     def where(self) -> str:
@@ -149,12 +152,29 @@ class LayerContext:
             shape: the shape it must have.
             channel_axis: axis along which per-channel quantization scales lie.
         """
-        holder = self.params if params is None else params
-        return read_weight(getattr(holder, field), tuple(shape), f"{self.where}, {field}", channel_axis)
+        weight = getattr(self.params if params is None else params, field)
+        self.note_storage(field, [weight])
+        return read_weight(weight, tuple(shape), f"{self.where}, {field}", channel_axis)
+
+    def note_storage(self, field: str, weights: Sequence[Any], owner: str = "") -> None:
+        """Remember how the weights are stored that :meth:`weight_constant` will be given as ``field``.
+
+        Args:
+            field: what the constant is called.
+            weights: one ``WeightParams`` message, or those of equal parts that are put together.
+            owner: which of several groups of parts these are; the constant is put together of all.
+        """
+        noted = self._records.setdefault((self.layer.name, field), {})
+        noted[owner] = [record_of_weight(weight) for weight in weights]
 
     def weight_constant(self, values: NDArray[np.float32], field: str) -> ir.Value:
-        """A weight as a named constant of the graph."""
-        return self.builder.constant(values, name=f"{self.layer.name}/{field}")
+        """A weight as a named constant of the graph; it carries the record of how the file stores it."""
+        value = self.builder.constant(values, name=f"{self.layer.name}/{field}")
+        # A small constant may serve several layers.
+        if record_of(value) is None:
+            noted = self._records.get((self.layer.name, field), {})
+            attach_record(value, joined([record for parts in noted.values() for record in parts]))
+        return value
 
     def axis(self, value: ir.Value, axis: int) -> int:
         """A negative axis of a blob as the non-negative axis of its value.

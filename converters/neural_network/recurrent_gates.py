@@ -33,11 +33,10 @@ def stack_gates(
         shape: the shape for each gate.
         owner: where the message lies in the layer's parameters, for errors.
     """
+    weights = {gate: getattr(holder, gate + suffix) for gate in gates}
+    context.note_storage(suffix, list(weights.values()), owner)
     return np.concatenate(
-        [
-            read_weight(getattr(holder, gate + suffix), shape, f"{context.where}, {owner}{gate}{suffix}")
-            for gate in gates
-        ]
+        [read_weight(weight, shape, f"{context.where}, {owner}{gate}{suffix}") for gate, weight in weights.items()]
     )
 
 
