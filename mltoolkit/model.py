@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from mltoolkit.custom_layers import CustomLayer, CustomLayerSet
-from mltoolkit.errors import ArgumentError, UnsupportedModelError, did_you_mean
-from mltoolkit.formats.features import Feature, ImageFeature, Interface, read_interface
-from mltoolkit.formats.ml_program import function_name, function_names
+from mltoolkit.errors import ArgumentError, ModelFileError, UnsupportedModelError, did_you_mean
+from mltoolkit.formats.features import ImageFeature
+from mltoolkit.formats.ml_program import weight_references
 from mltoolkit.formats.model_file import to_spec, weights_folder, write_spec
-from mltoolkit.formats.networks import custom_class_names, pipeline_stages
+from mltoolkit.formats.networks import custom_class_names, iter_models, pipeline_stages
 from mltoolkit.formats.protobuf import new_model
-from mltoolkit.formats.summary import ModelSummary, summarize
-from mltoolkit.formats.validation import validate_spec
-from mltoolkit.formats.weight_blob import WeightFolder
+from mltoolkit.model_description import ModelDescription
 from mltoolkit.runtime.cores import available_cores
 
 if TYPE_CHECKING:
@@ -69,8 +67,11 @@ def load(source: Any, *, custom_layers: CustomLayers = (), function_name: str = 
     )
 
 
-class Model:
+class Model(ModelDescription):
     """A Core ML model. Make one with :func:`load` or :meth:`from_spec`.
+
+    What it is made of is described by :class:`~mltoolkit.model_description.ModelDescription`. Weight files are
+    mapped when the model is made: their folder, which coremltools keeps in a temporary place, may go away later.
 
     Attributes:
         name: the file's name, or "".
@@ -86,99 +87,40 @@ class Model:
         weights_dir: Path | None = None,
         function_name: str = "",
     ) -> None:
-        validate_spec(spec)
-        self._spec = spec
-        self._interface = read_interface(spec, function_name)
-        self._function = function_name
-        self._weights = WeightFolder(weights_dir)
+        super().__init__(spec, name, weights_dir, function_name)
         self._given_layers = custom_layers if isinstance(custom_layers, Mapping) else tuple(custom_layers)
         self._custom_layers = CustomLayerSet(self._given_layers)
         self._predictor: Predictor | None = None
         self._lock = threading.Lock()
-        self.name = name
         self.quantization_report: QuantizationReport | None = None
 
     @classmethod
-    def from_spec(cls, spec: Any, *, name: str = "", custom_layers: CustomLayers = ()) -> Model:
+    def from_spec(
+        cls,
+        spec: Any,
+        *,
+        name: str = "",
+        custom_layers: CustomLayers = (),
+        weights_dir: str | os.PathLike[str] | None = None,
+    ) -> Model:
         """A model around a ``Model`` protobuf message, which it keeps (and does not change).
+
+        Args:
+            spec: the message.
+            name: what :attr:`name` says.
+            custom_layers: as for :func:`load`.
+            weights_dir: the folder of an ML Program's weight files.
 
         Raises:
             InvalidModelError: the message contradicts itself.
         """
-        return cls(spec, name=name, custom_layers=custom_layers)
-
-    @property
-    def spec(self) -> Any:
-        """The ``CoreML.Specification.Model`` message. Change a copy, not this one."""
-        return self._spec
-
-    def get_spec(self) -> Any:
-        """The message, under the name that coremltools gives it."""
-        return self._spec
-
-    @property
-    def kind(self) -> str:
-        """The model's type in the format, such as ``neuralNetworkClassifier``."""
-        return str(self._spec.WhichOneof("Type"))
-
-    @property
-    def weights_dir(self) -> Path | None:
-        """The folder of weight files of an ML Program that was loaded from a package."""
-        return self._weights.folder
-
-    @property
-    def function_names(self) -> tuple[str, ...]:
-        """The functions of an ML Program; empty for other kinds."""
-        return function_names(self._spec)
-
-    @property
-    def function_name(self) -> str | None:
-        """The function of an ML Program that this model runs."""
-        return function_name(self._spec, self._function) if self.function_names else None
-
-    @property
-    def interface(self) -> Interface:
-        """The inputs, outputs and labels together."""
-        return self._interface
-
-    @property
-    def inputs(self) -> tuple[Feature, ...]:
-        """The described inputs."""
-        return self._interface.inputs
-
-    @property
-    def outputs(self) -> tuple[Feature, ...]:
-        """The described outputs."""
-        return self._interface.outputs
-
-    @property
-    def class_labels(self) -> tuple[str, ...] | tuple[int, ...] | None:
-        """A classifier's labels by class index (they may repeat), else None."""
-        return self._interface.class_labels
-
-    @property
-    def predicted_feature_name(self) -> str | None:
-        """The output that holds a classifier's label or a regressor's value."""
-        return self._interface.predicted_feature_name or None
-
-    @property
-    def predicted_probabilities_name(self) -> str | None:
-        """The output that holds a classifier's probabilities."""
-        return self._interface.predicted_probabilities_name or None
+        folder = Path(weights_dir) if weights_dir is not None else None
+        return cls(spec, name=name, custom_layers=custom_layers, weights_dir=folder)
 
     @property
     def custom_layers(self) -> CustomLayers:
         """The Python classes given for this model's custom layers, besides the registered ones."""
         return self._given_layers
-
-    @property
-    def short_description(self) -> str:
-        """What the author says of the model."""
-        return str(self._spec.description.metadata.shortDescription)
-
-    def summary(self) -> ModelSummary:
-        """Inputs, outputs, layers and weights, without running anything."""
-        return summarize(self._spec)
 
     @property
     def stages(self) -> dict[str, Model]:
@@ -352,27 +294,38 @@ class Model:
         return prepare_image(feature, image, crop)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a .mlmodel file; an existing file is replaced only once the new one is complete.
+        """Write the model to a .mlmodel file or, with the weights of its ML Programs, to a .mlpackage folder.
+
+        What is there already is replaced only once the new file or package is complete. That may be the package
+        that the model was loaded from.
 
         Raises:
-            ArgumentError: the file's suffix is not one a model can have.
-            ModelFileError: it cannot be written.
+            ArgumentError: the suffix is not one that the model can have: ML Programs are packages, other models
+                are files or packages.
+            InvalidModelError: an ML Program was loaded without weights that it reads.
+            ModelFileError: it cannot be written, or what is there is no model.
         """
-        write_spec(self._spec, path)
-
-    def __repr__(self) -> str:
-        inputs = ", ".join(feature.name for feature in self.inputs)
-        outputs = ", ".join(feature.name for feature in self.outputs)
-        return f"<mltoolkit.Model {self.name or self.kind}: {inputs} → {outputs}>"
+        write_spec(self._spec, path, weights=self._weights)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        folder = self._weights.folder
+        if (
+            folder is not None
+            and not folder.is_dir()
+            and any(weight_references(spec) for _, spec in iter_models(self._spec))
+        ):
+            raise ModelFileError(
+                "the weights of the model are where another process cannot find them: their folder is gone",
+                where=str(folder),
+                fix="Save the model, and load what was saved",
+            )
         # Registered layers go along: another process may not have registered them.
         return _unpickle, (
             self._spec.SerializeToString(),
             self.name,
             self._custom_layers.known(custom_class_names(self._spec)),
             self.quantization_report,
-            self._weights.folder,
+            folder,
             self._function,
         )
 

@@ -18,8 +18,9 @@ ALLOWED = {
     "graph": {"errors", "formats", "custom_layers"},
     "converters": {"errors", "formats", "graph", "custom_layers"},
     "runtime": {"errors", "formats", "graph", "custom_layers", "converters"},
+    "model_description": {"errors", "formats"},
     # quantization and model name each other's classes in annotations only.
-    "model": {"errors", "formats", "graph", "custom_layers", "converters", "runtime"},
+    "model": {"errors", "formats", "graph", "custom_layers", "converters", "runtime", "model_description"},
     "quantization": {"errors", "formats", "model"},
     "comparison": {"errors", "formats", "runtime", "model"},
     "conversion": {"errors", "formats", "graph", "custom_layers", "converters", "runtime", "model", "comparison"},

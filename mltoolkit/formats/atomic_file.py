@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
+
+Buffer = bytes | memoryview
+# A crash may leave a file or folder of such a name.
+TEMPORARY_NAMES = ".mltoolkit-*.tmp"
 
 
 def temporary_name(folder: Path) -> Path:
     """A name in ``folder`` that no other file has."""
-    return folder / f".mltoolkit-{secrets.token_hex(8)}.tmp"
+    return folder / TEMPORARY_NAMES.replace("*", secrets.token_hex(8))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -27,7 +32,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise PermissionError(13, "the file is write-protected", str(path))
     temporary = temporary_name(path.parent)
     try:
-        write_durably(temporary, data)
+        write_durably(temporary, (data,))
         with contextlib.suppress(FileNotFoundError):
             temporary.chmod(path.stat().st_mode & 0o7777)
         temporary.replace(path)
@@ -37,10 +42,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Create ``path`` with ``data`` and wait until it has reached the disk."""
+def write_durably(path: Path, parts: Iterable[Buffer]) -> None:
+    """Create ``path`` of ``parts``, one after the other, and wait until they have reached the disk."""
     with path.open("xb") as file:
-        file.write(data)
+        for part in parts:
+            file.write(part)
         file.flush()
         os.fsync(file.fileno())
 

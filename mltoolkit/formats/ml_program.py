@@ -91,6 +91,34 @@ def iter_operations(block: Any, depth: int = 0) -> Iterator[Any]:
             yield from iter_operations(inner, depth + 1)
 
 
+def weight_references(spec: Any) -> tuple[str, ...]:
+    """The weight files that an ML Program reads, such as ``@model_path/weights/weight.bin``; none for other models.
+
+    Raises:
+        InvalidModelError: blocks are nested deeper than in any real program.
+    """
+    program, found = program_of(spec), dict[str, None]()
+    for function in program.functions.values() if program is not None else ():
+        for block in function.block_specializations.values():
+            for operation in iter_operations(block):
+                for value in _constants(operation):
+                    if value.WhichOneof("value") == "blobFileValue":
+                        found[value.blobFileValue.fileName] = None
+    return tuple(found)
+
+
+def _constants(operation: Any) -> Iterator[Any]:
+    """The ``Value`` messages of an operation's attributes and of its inputs, and the items of lists."""
+    values = list(operation.attributes.values())
+    for argument in operation.inputs.values():
+        values += [binding.value for binding in argument.arguments if binding.WhichOneof("binding") == "value"]
+    while values:
+        value = values.pop()
+        yield value
+        if value.WhichOneof("value") == "immediateValue" and value.immediateValue.WhichOneof("value") == "list":
+            values += value.immediateValue.list.values
+
+
 def operation_name(operation: Any) -> str:
     """An operation's name: its first output's, by which the program knows it, else the attribute ``name``."""
     if operation.outputs:

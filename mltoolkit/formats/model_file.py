@@ -11,10 +11,12 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, EncodeError
 
-from mltoolkit.errors import ArgumentError, ModelFileError, UnsupportedModelError
+from mltoolkit.errors import ArgumentError, ModelFileError
 from mltoolkit.formats.atomic_file import write_atomically
+from mltoolkit.formats.ml_program import program_of, weight_references
 from mltoolkit.formats.networks import iter_models
-from mltoolkit.formats.package import open_package, write_package
+from mltoolkit.formats.package import open_package
+from mltoolkit.formats.package_writing import write_package
 from mltoolkit.formats.protobuf import NEWEST_SPECIFICATION_VERSION, new_model
 from mltoolkit.formats.read_faults import (
     MODEL_SUFFIXES,
@@ -23,6 +25,7 @@ from mltoolkit.formats.read_faults import (
     foreign_file,
     missing_file,
 )
+from mltoolkit.formats.weight_blob import WeightFile, WeightFolder
 
 # protobuf's own limit, in the parser and in the serialiser.
 _MAX_BYTES = (1 << 31) - 1
@@ -153,39 +156,42 @@ def _read_file(file: Path) -> Any:
     return spec
 
 
-def write_spec(spec: Any, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+def write_spec(
+    spec: Any, path: str | os.PathLike[str], overwrite: bool = True, weights: WeightFolder | None = None
+) -> None:
     """Write a model to a .mlmodel file or a .mlpackage folder.
 
     The target holds either what was there or the complete new model, however writing ends; see
-    :mod:`mltoolkit.formats.atomic_file`. Equal models give equal bytes.
+    :mod:`mltoolkit.formats.atomic_file` and :mod:`mltoolkit.formats.folder_swap`. Equal models give equal bytes.
 
     Args:
         spec: a ``Model`` message.
         path: where to; the suffix chooses between file and package. A link is followed.
         overwrite: whether an existing model may be replaced.
+        weights: the weight files of ML Programs. Those that the model refers to are copied as they are.
 
     Raises:
-        ArgumentError: ``path`` is not a path, or its suffix is neither .mlmodel nor .mlpackage.
+        ArgumentError: ``path`` is not a path, or its suffix is not one that the model can have: ML Programs are
+            packages, other models are files or packages.
+        InvalidModelError: an ML Program refers to weights that there are not.
         ModelFileError: it cannot be written there, or the model has 2 GB or more.
-        UnsupportedModelError: the model is an ML Program, whose weights the message does not hold.
     """
     target = Path(os.path.realpath(_path(path)))
     suffix = target.suffix.lower()
-    if suffix not in MODEL_SUFFIXES:
+    programs = [model for _, model in iter_models(spec) if program_of(model) is not None]
+    possible = (".mlpackage",) if programs else MODEL_SUFFIXES
+    if suffix not in possible:
         raise ArgumentError(
-            f"a model is saved as .mlmodel or .mlpackage, not as {target.name!r}",
-            fix=f"Use the name {target.stem + '.mlmodel'!r}",
+            f"{'an ML Program' if programs else 'a model'} is saved as {' or '.join(possible)}, not as {target.name!r}",
+            fix=f"Use the name {target.stem + possible[0]!r}",
         )
-    if any(model.WhichOneof("Type") == "mlProgram" for _, model in iter_models(spec)):
-        raise UnsupportedModelError(
-            "ML Programs cannot be saved yet", fix="coremltools saves the ones that it loaded itself"
-        )
+    files = _weight_files(programs, weights or WeightFolder())
     data = _serialize(spec, target)
     try:
         if target.exists() and not overwrite:
             raise ModelFileError("there is a file of that name already", where=str(target), fix="Choose another name")
         if suffix == ".mlpackage":
-            write_package(target, data)
+            write_package(target, data, files)
         elif target.is_dir():
             raise ModelFileError("the path is a folder", where=str(target), fix="Give the name of a file in it")
         else:
@@ -193,6 +199,13 @@ def write_spec(spec: Any, path: str | os.PathLike[str], overwrite: bool = True) 
     except OSError as error:
         reason = "there is no such folder" if not target.parent.is_dir() else error.strerror or str(error)
         raise ModelFileError(f"the model cannot be written: {reason}", where=str(target)) from error
+
+
+def _weight_files(programs: list[Any], weights: WeightFolder) -> dict[str, WeightFile]:
+    """The files that ML Programs read, by name."""
+    references = dict.fromkeys(name for program in programs for name in weight_references(program))
+    files = [weights.file(reference) for reference in references]
+    return {file.path.name: file for file in files}
 
 
 def _serialize(spec: Any, target: Path) -> bytes:

@@ -1,5 +1,7 @@
 """Model packages: .mlpackage folders with a manifest, a model and, for ML Programs, a folder of weights.
 
+:mod:`mltoolkit.formats.package_writing` makes them.
+
     Name.mlpackage/Manifest.json
     Name.mlpackage/Data/com.apple.CoreML/model.mlmodel
     Name.mlpackage/Data/com.apple.CoreML/weights/weight.bin
@@ -10,19 +12,18 @@ A manifest may come from anywhere, so the paths in it are never followed out of 
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from mltoolkit.errors import ModelFileError
-from mltoolkit.formats.atomic_file import sync_folder, temporary_name, write_atomically, write_durably
+from mltoolkit.formats.atomic_file import TEMPORARY_NAMES
 
-_MANIFEST = "Manifest.json"
-_DATA = "Data"
-_AUTHOR = "com.apple.CoreML"
-_MODEL_NAME = "model.mlmodel"
+MANIFEST_NAME = "Manifest.json"
+DATA_NAME = "Data"
+WEIGHTS_NAME = "weights"
+# What coremltools and the Finder add to a package; it belongs to the model in it.
+_COMPANIONS = ("executorch_debug_handle_mapping.json", ".DS_Store")
 # A manifest lists a handful of items; anything larger is none.
 _MAX_MANIFEST_BYTES = 1 << 20
 
@@ -54,20 +55,31 @@ def open_package(folder: Path) -> Package:
     entries = manifest.get("itemInfoEntries")
     root = manifest.get("rootModelIdentifier")
     if not isinstance(entries, dict) or not isinstance(root, str):
-        raise ModelFileError("the package's manifest names no root model", where=str(folder / _MANIFEST))
+        raise ModelFileError("the package's manifest names no root model", where=str(folder / MANIFEST_NAME))
     if not isinstance(entries.get(root), dict):
         raise ModelFileError(
-            f"the package's manifest has no entry for its root model {root!r}", where=str(folder / _MANIFEST)
+            f"the package's manifest has no entry for its root model {root!r}", where=str(folder / MANIFEST_NAME)
         )
     model = _inside(folder, entries[root])
     if not model.is_file():
         raise ModelFileError(f"the package's model {str(model.relative_to(folder))!r} is missing", where=str(folder))
-    weights = [entry for entry in entries.values() if isinstance(entry, dict) and entry.get("name") == "weights"]
+    weights = [entry for entry in entries.values() if isinstance(entry, dict) and entry.get("name") == WEIGHTS_NAME]
     return Package(folder, model, _inside(folder, weights[0]) if weights else None, len(entries))
 
 
+def files_besides_model(package: Package) -> list[str]:
+    """The files of a package that are no part of its model, as paths within it."""
+    parts, weights = (package.model, package.folder / MANIFEST_NAME), package.weights
+    return [
+        path.relative_to(package.folder).as_posix()
+        for path in sorted(package.folder.rglob("*"))
+        if not (path.is_dir() or path in parts or path.name in _COMPANIONS or path.match(TEMPORARY_NAMES))
+        and not (weights is not None and path.is_relative_to(weights))
+    ]
+
+
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / _MANIFEST
+    path = folder / MANIFEST_NAME
     if not path.is_file():
         what, fix = _recognise_folder(folder)
         raise ModelFileError(what, where=str(folder), fix=fix)
@@ -103,70 +115,18 @@ def _recognise_folder(folder: Path) -> tuple[str, str]:
 def _inside(folder: Path, entry: dict[str, Any]) -> Path:
     """The path of a manifest's entry, once it is sure to lie in the package's Data folder."""
     text = entry.get("path")
-    where = str(folder / _MANIFEST)
+    where = str(folder / MANIFEST_NAME)
     if not isinstance(text, str) or not text or "\0" in text:
         raise ModelFileError("the package's manifest has an entry without a path", where=where)
     relative = PurePosixPath(text)
     if relative.is_absolute() or PureWindowsPath(text).anchor or ".." in PureWindowsPath(text).parts:
         raise ModelFileError(f"the package's manifest points out of the package: {text!r}", where=where)
-    path = folder / _DATA / relative
+    path = folder / DATA_NAME / relative
     try:
-        escapes = not path.resolve().is_relative_to((folder / _DATA).resolve())
-        outside = not (folder / _DATA).resolve().is_relative_to(folder.resolve())
+        escapes = not path.resolve().is_relative_to((folder / DATA_NAME).resolve())
+        outside = not (folder / DATA_NAME).resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError) as error:  # loops of symbolic links
         raise ModelFileError(f"the path {text!r} of the package's manifest cannot be followed", where=where) from error
     if escapes or outside:
         raise ModelFileError(f"the package's path {text!r} is a link out of the package", where=where)
     return path
-
-
-def write_package(folder: Path, model: bytes) -> None:
-    """Write a package that holds nothing but a model.
-
-    A package that is there already gets the new model in place of its own, in one step.
-
-    Raises:
-        OSError: it cannot be written.
-        ModelFileError: what is there is no package, or one that holds more than a model.
-    """
-    if folder.exists():
-        package = open_package(folder)
-        if package.items != 1:
-            raise ModelFileError(
-                "the package there holds more than a model, which would be left behind",
-                where=str(folder),
-                fix="Choose another name, or delete it first",
-            )
-        write_atomically(package.model, model)
-        return
-    temporary = temporary_name(folder.parent)
-    try:
-        data = temporary / _DATA / _AUTHOR
-        temporary.mkdir()
-        data.mkdir(parents=True)
-        write_durably(data / _MODEL_NAME, model)
-        write_durably(temporary / _MANIFEST, _manifest())
-        for path in (data, data.parent, temporary):
-            sync_folder(path)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    sync_folder(folder.parent)
-
-
-def _manifest() -> bytes:
-    # Identifiers need to be unique in the package only; a fixed one makes equal models equal packages.
-    identifier = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_AUTHOR}/{_MODEL_NAME}"))
-    entry = {
-        "author": _AUTHOR,
-        "description": "CoreML Model Specification",
-        "name": _MODEL_NAME,
-        "path": f"{_AUTHOR}/{_MODEL_NAME}",
-    }
-    manifest = {
-        "fileFormatVersion": "1.0.0",
-        "itemInfoEntries": {identifier: entry},
-        "rootModelIdentifier": identifier,
-    }
-    return json.dumps(manifest, indent=4).encode()

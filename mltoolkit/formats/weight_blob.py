@@ -15,7 +15,10 @@ bytes is a read-only view of the file, and nothing is allocated before the recor
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +54,23 @@ _BLOB_TYPES = {
     16: "float8_e4m3fn",
     17: "float8_e5m2",
 }
+# Of a file that is copied, no more than this is in memory at once.
+_PART_BYTES = 1 << 24
 # What a program calls the folder.
 _FOLDER_REFERENCE = "@model_path/weights/"
+
+
+@dataclass(frozen=True)
+class FileSlice:
+    """A place in a file.
+
+    Attributes:
+        path: the file, without links.
+        offset: bytes from its start.
+    """
+
+    path: Path
+    offset: int
 
 
 class WeightFile:
@@ -72,6 +90,7 @@ class WeightFile:
             with path.open("rb") as opened:
                 size = opened.seek(0, 2)
                 mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+                self._identity = _identity(os.fstat(opened.fileno()))
         except (OSError, ValueError) as error:
             raise ModelFileError(f"the weight file cannot be read: {error}", where=str(path)) from error
         self._mapped = mapped
@@ -88,6 +107,26 @@ class WeightFile:
 
     def __len__(self) -> int:
         return int(self._bytes.size)
+
+    def parts(self) -> Iterator[memoryview]:
+        """The whole file in pieces, as it was when it was mapped: its name may belong to another file by now."""
+        for start in range(0, len(self), _PART_BYTES):
+            yield memoryview(self._mapped)[start : start + _PART_BYTES]
+            if isinstance(self._mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                # The pages leave this process, not the system's cache.
+                self._mapped.madvise(mmap.MADV_DONTNEED, start, min(_PART_BYTES, len(self) - start))
+
+    def slice_of(self, array: NDArray[Any]) -> FileSlice | None:
+        """Where in the file an array lies that is a view of it; None if it is not, or the file has been replaced."""
+        offset = array.ctypes.data - self._bytes.ctypes.data
+        if not (0 <= offset <= len(self) - array.nbytes) or not array.flags.c_contiguous:
+            return None
+        try:
+            path = self.path.resolve()
+            found = _identity(path.stat())
+        except OSError:
+            return None
+        return FileSlice(path, offset) if found == self._identity else None
 
     def read(self, offset: int, element: ElementType, count: int) -> NDArray[Any]:
         """The elements of a record.
@@ -134,6 +173,11 @@ class WeightFile:
         return data.view(element.dtype)
 
 
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """What tells a file from another one, and from what it was before a change."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 class WeightFolder:
     """The weight files that a program may refer to.
 
@@ -172,6 +216,20 @@ class WeightFolder:
             InvalidModelError: the reference leads out of the package, to no file, or to other weights.
             ModelFileError: the file cannot be read.
         """
+        return self.file(reference).read(offset, element, count)
+
+    def slice_of(self, array: NDArray[Any]) -> FileSlice | None:
+        """See :meth:`WeightFile.slice_of`."""
+        slices = (file.slice_of(array) for file in self._files.values())
+        return next((found for found in slices if found is not None), None)
+
+    def file(self, reference: str) -> WeightFile:
+        """The file that a ``BlobFileValue`` refers to.
+
+        Raises:
+            InvalidModelError: the reference leads out of the package, to no file, or to one without weights.
+            ModelFileError: the file cannot be read.
+        """
         name = reference.removeprefix(_FOLDER_REFERENCE)
         if name == reference or "/" in name or "\\" in name or name in ("", ".", ".."):
             raise InvalidModelError(
@@ -191,4 +249,4 @@ class WeightFolder:
                 where=str(self.folder),
                 fix=did_you_mean(name, self._files),
             )
-        return self._files[name].read(offset, element, count)
+        return self._files[name]
