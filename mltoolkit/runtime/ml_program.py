@@ -82,7 +82,7 @@ class MLProgramPredictor:
         with self._lock:
             graph = self.graph(bound.shapes)
             key = (bound.shapes, tuple(taps), threads)
-            runner = self._runners.get(key, lambda: GraphRunner(graph, taps=taps, threads=threads))
+            runner = self._runners.get(key, lambda: GraphRunner(graph, taps=taps, threads=threads, files=self._weights))
         if not graph.states:
             raw = runner.run(bound.feeds)
         else:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mltoolkit.errors import ArgumentError, did_you_mean
+from mltoolkit.formats.weight_blob import WeightFolder
 from mltoolkit.graph.builder import CUSTOM_DOMAIN
 from mltoolkit.graph.captured import inner_nodes, values_read
 from mltoolkit.graph.model_graph import ModelGraph
@@ -30,18 +31,26 @@ class GraphRunner:
         graph: the graph.
         taps: names of further values to give out, for instance the activations inside the network.
         threads: threads for one operation; 0 lets onnxruntime use all cores.
+        files: weight files that the graph's constants may be views of.
 
     Raises:
         ArgumentError: the graph has no value of a tap's name.
         UnsupportedModelError: onnxruntime refuses the graph.
     """
 
-    def __init__(self, graph: ModelGraph, *, taps: Sequence[str] = (), threads: int = 0) -> None:
+    def __init__(
+        self,
+        graph: ModelGraph,
+        *,
+        taps: Sequence[str] = (),
+        threads: int = 0,
+        files: WeightFolder | None = None,
+    ) -> None:
         onnx_graph = graph.model.graph
         tapped = [value for value in _find(onnx_graph, taps) if value not in onnx_graph.outputs]
         outputs = [*onnx_graph.outputs, *tapped]
         self.output_names = [value.name or "" for value in outputs]
-        self._steps = _plan(graph, outputs, threads)
+        self._steps = _plan(graph, outputs, threads, files)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Every output of the graph and every tap, by name, for inputs by name."""
@@ -62,7 +71,7 @@ def _find(graph: ir.Graph, names: Sequence[str]) -> list[ir.Value]:
     return [known[name] for name in names]
 
 
-def _plan(graph: ModelGraph, outputs: Sequence[ir.Value], threads: int) -> list[_Step]:
+def _plan(graph: ModelGraph, outputs: Sequence[ir.Value], threads: int, files: WeightFolder | None) -> list[_Step]:
     """Sessions and custom layers in the order in which they can run.
 
     A node's stage is the number of custom layers on the longest way to it; all other nodes of a stage share a session.
@@ -92,7 +101,7 @@ def _plan(graph: ModelGraph, outputs: Sequence[ir.Value], threads: int) -> list[
                 if value in outputs or any(use.node not in inside for use in value.uses())
             ]
             name = " / ".join(dict.fromkeys(f"output {value.name!r}" for value in given[:3]))
-            steps.append(OrtSession(native, list(read), given, threads=threads, name=name))
+            steps.append(OrtSession(native, list(read), given, threads=threads, name=name, files=files))
         for node in by_stage[stage]:
             if node.domain == CUSTOM_DOMAIN:
                 steps.append(CustomStep(node, graph.custom_layers[node.name or ""]))
