@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from mltoolkit.converters.registry import Registry
 
 if TYPE_CHECKING:
     from mltoolkit.converters.ml_program.context import MilContext
@@ -54,7 +54,7 @@ FAMILIES = (
     "upsampling",
 )
 
-_converters: dict[str, OperationConverter] = {}
+_registry = Registry[OperationConverter]("mltoolkit.converters.ml_program", FAMILIES, "operation")
 
 
 def converts(*operation_types: str) -> Callable[[OperationConverter], OperationConverter]:
@@ -63,20 +63,9 @@ def converts(*operation_types: str) -> Callable[[OperationConverter], OperationC
     The function reads its inputs with ``context.value("x")`` and ``context.const("axes")``, emits nodes with
     ``context.op`` and hands over its results with ``context.output(value)``.
     """
-
-    def register(function: OperationConverter) -> OperationConverter:
-        for operation_type in operation_types:
-            if operation_type in _converters:
-                raise RuntimeError(f"two converters for the operation {operation_type!r}")
-            _converters[operation_type] = function
-        return function
-
-    return register
+    return _registry.register(*operation_types)
 
 
-@functools.cache
 def operation_converters() -> dict[str, OperationConverter]:
     """All converters by operation type."""
-    for family in FAMILIES:
-        import_module(f"mltoolkit.converters.ml_program.{family}")
-    return _converters
+    return _registry.entries()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from mltoolkit.converters.registry import Registry
 
 if TYPE_CHECKING:
     from mltoolkit.converters.neural_network.context import LayerContext
@@ -71,7 +71,7 @@ FAMILIES = (
     "unary",
 )
 
-_converters: dict[str, LayerConverter] = {}
+_registry = Registry[LayerConverter]("mltoolkit.converters.neural_network", FAMILIES, "layer type")
 
 
 def converts(*layer_types: str) -> Callable[[LayerConverter], LayerConverter]:
@@ -80,20 +80,9 @@ def converts(*layer_types: str) -> Callable[[LayerConverter], LayerConverter]:
     The function reads its inputs with ``context.input(i)``, emits nodes through ``context.builder`` and hands over its
     results with ``context.output(i, value)``.
     """
-
-    def register(function: LayerConverter) -> LayerConverter:
-        for layer_type in layer_types:
-            if layer_type in _converters:
-                raise RuntimeError(f"two converters for the layer type {layer_type!r}")
-            _converters[layer_type] = function
-        return function
-
-    return register
+    return _registry.register(*layer_types)
 
 
-@functools.cache
 def layer_converters() -> dict[str, LayerConverter]:
     """All converters by layer type."""
-    for family in FAMILIES:
-        import_module(f"mltoolkit.converters.neural_network.{family}")
-    return _converters
+    return _registry.entries()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from mltoolkit.converters.registry import Registry
 
 if TYPE_CHECKING:
     from mltoolkit.formats.features import Interface
@@ -33,7 +33,7 @@ FAMILIES = (
     "vectorizers",
 )
 
-_predictors: dict[str, PredictorClass] = {}
+_registry = Registry[PredictorClass]("mltoolkit.runtime.classical", FAMILIES, "model kind")
 
 
 def predicts(kind: str) -> Callable[[Registered], Registered]:
@@ -43,17 +43,12 @@ def predicts(kind: str) -> Callable[[Registered], Registered]:
     """
 
     def register(predictor: Registered) -> Registered:
-        if kind in _predictors:
-            raise RuntimeError(f"two predictors for the model kind {kind!r}")
-        _predictors[kind] = predictor
+        _registry.add((kind,), predictor)
         return predictor
 
     return register
 
 
-@functools.cache
 def classical_predictors() -> dict[str, PredictorClass]:
     """All predictor classes by kind of model."""
-    for family in FAMILIES:
-        import_module(f"mltoolkit.runtime.classical.{family}")
-    return _predictors
+    return _registry.entries()

@@ -76,7 +76,7 @@ def test_one_name_for_two_values() -> None:
 
 def test_two_converters_for_one_operation() -> None:
     assert "relu" in operation_converters()
-    with pytest.raises(RuntimeError, match="two converters"):
+    with pytest.raises(RuntimeError, match="operation 'relu' is registered twice"):
         converts("relu")(lambda context: None)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -12,8 +10,8 @@ import onnx_ir as ir
 import onnxruntime
 from numpy.typing import NDArray
 
-from mltoolkit.converters.neural_network import registry
 from mltoolkit.converters.neural_network.context import LayerContext
+from mltoolkit.converters.neural_network.registry import layer_converters
 from mltoolkit.formats.protobuf import proto_module
 from mltoolkit.formats.weights import write_float32
 from mltoolkit.graph.builder import Dimension, GraphBuilder, known_shape
@@ -44,10 +42,6 @@ def convert_layers(
     batch: int = 1,
 ) -> tuple[GraphBuilder, LayerContext]:
     """The graph of layers whose float32 inputs have these shapes (as held: rank 4 with ``rank5``)."""
-    for family in registry.FAMILIES:
-        module = f"mltoolkit.converters.neural_network.{family}"
-        if find_spec(module):
-            import_module(module)
     builder = GraphBuilder("test")
     context = LayerContext(builder, rank5=rank5, batch=batch)
     for name, shape in shapes.items():
@@ -55,7 +49,7 @@ def convert_layers(
     for layer in layers:
         context.layer = layer
         with builder.scope(layer.name):
-            registry._converters[layer.WhichOneof("layer")](context, layer)
+            layer_converters()[layer.WhichOneof("layer")](context, layer)
     return builder, context
 
 
