@@ -1,0 +1,26 @@
+"""Constants of the hub as constants of the program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from coremltools.converters.mil.mil import Var
+
+    from mltoolkit.converters.mil.program import ProgramWriter
+
+
+def weight_var(value: ir.Value, array: NDArray[Any], program: ProgramWriter) -> Var:
+    """The PyMIL constant of an initializer.
+
+    Args:
+        value: the initializer.
+        array: what it holds, in a type of MIL.
+        program: where it goes.
+    """
+    from coremltools.converters.mil.mil import Builder as mb  # noqa: N813
+
+    return mb.const(val=array, name=value.name or "constant")
