@@ -35,6 +35,27 @@ class Constant:
         return self._stored
 
 
+class Decoded(Constant):
+    """An array that is made anew each time it is asked for, since what it is made of takes less memory.
+
+    Attributes:
+        shape: its shape.
+        dtype: its type.
+    """
+
+    def __init__(
+        self, name: str, make: Callable[[], NDArray[Any]], made: NDArray[Any], record: QuantizationRecord | None
+    ) -> None:
+        super().__init__(name, make, record)
+        self.shape, self.dtype = made.shape, made.dtype
+        self._make = make
+
+    @property
+    def stored(self) -> Any:
+        """The array in its own type."""
+        return self._make()
+
+
 def in_hub_type(array: NDArray[Any]) -> NDArray[Any]:
     """An array in the type in which the hub holds it: float32, int64 or bool; texts stay as they are."""
     if array.dtype.kind in "iu":

@@ -52,8 +52,10 @@ def convert_affine_dequantize(context: MilContext) -> None:
     scale, zero_point = for_axis(
         context, codes.shape, numbers(context, "scale"), optional_numbers(context, "zero_point")
     )
-    decoded = shift_and_scale(codes, scale, zero_point, context.where)
-    context.output(decoded, record=affine_record(codes, scale, zero_point))
+    where = context.where
+    context.output_decoded(
+        lambda: shift_and_scale(codes, scale, zero_point, where), record=affine_record(codes, scale, zero_point)
+    )
 
 
 @converts("constexpr_blockwise_shift_scale")
@@ -64,18 +66,19 @@ def convert_blockwise_shift_scale(context: MilContext) -> None:
         numbers(context, "scale"),
         optional_numbers(context, "offset"),
     )
-    decoded = shift_and_scale(codes, scale, offset, context.where)
-    context.output(decoded, record=affine_record(codes, scale, offset))
+    where = context.where
+    context.output_decoded(
+        lambda: shift_and_scale(codes, scale, offset, where), record=affine_record(codes, scale, offset)
+    )
 
 
 @converts("constexpr_lut_to_dense")
 def convert_lut_to_dense(context: MilContext) -> None:
     """Entries of one lookup table (iOS 16), or of one for each block, perhaps vectors (iOS 18)."""
-    tables = numbers(context, "lut")
+    tables, where = numbers(context, "lut"), context.where
     if not context.has("shape"):
-        indices = numbers(context, "indices", "u")
-        decoded = look_up(indices, tables, _vector_axis(context), context.where)
-        context.output(decoded, record=table_record(tables))
+        indices, vector_axis = numbers(context, "indices", "u"), _vector_axis(context)
+        context.output_decoded(lambda: look_up(indices, tables, vector_axis, where), record=table_record(tables))
         return
     bits = tables.size.bit_length() - 1
     if tables.ndim != 1 or not 1 <= bits <= 8 or tables.size != 1 << bits:
@@ -83,8 +86,8 @@ def convert_lut_to_dense(context: MilContext) -> None:
             f"a lookup table of shape {tables.shape} goes with no number of bits", where=context.where
         )
     indices = _unpacked(context, "indices", bits)
-    tables = tables.reshape(*[1] * indices.ndim, -1, 1)
-    context.output(look_up(indices, tables, None, context.where), record=table_record(tables))
+    table = tables.reshape(*[1] * indices.ndim, -1, 1)
+    context.output_decoded(lambda: look_up(indices, table, None, where), record=table_record(table))
 
 
 @converts("constexpr_sparse_to_dense")
@@ -93,7 +96,8 @@ def convert_sparse_to_dense(context: MilContext) -> None:
     packed = context.has("shape")
     mask = _unpacked(context, "mask", 1) if packed else numbers(context, "mask", "u")
     kept = numbers(context, "nonzero_data")
-    context.output(spread(kept, mask, context.where), record=sparse_record(kept))
+    where = context.where
+    context.output_decoded(lambda: spread(kept, mask, where), record=sparse_record(kept))
 
 
 @converts("constexpr_lut_to_sparse")

@@ -15,14 +15,14 @@ for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mltoolkit.converters.ml_program.bindings import Constant, Scopes, in_hub_type
+from mltoolkit.converters.ml_program.bindings import Constant, Decoded, Scopes, in_hub_type
 from mltoolkit.converters.ml_program.declared import agree
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError
 from mltoolkit.formats.mil_types import MilType, TensorType, read_type
@@ -34,6 +34,8 @@ from mltoolkit.graph.model_graph import GraphLayer
 from mltoolkit.graph.quantization_record import Float16Record, QuantizationRecord, attach_record, record_of
 
 _REQUIRED: Any = object()
+# Arrays from this size on are not held in a wider type than that of the file.
+_LARGE_BYTES = 1 << 16
 
 
 class MilContext:
@@ -139,13 +141,22 @@ class MilContext:
     def tensor(self, constant: Constant) -> ir.Value | None:
         """A constant as an initializer, the same one each time; None where it is no tensor."""
         if constant not in self._initializers:
-            stored = constant.stored
-            if not isinstance(stored, np.ndarray) or stored.dtype == object:
+            stored = constant if isinstance(constant, Decoded) else constant.stored
+            if not isinstance(stored, (Decoded, np.ndarray)) or stored.dtype == object:
                 return None
-            value = self._initializers[constant] = self.builder.constant(in_hub_type(stored), name=constant.name)
+            value = self._initializers[constant] = self._initializer(constant, stored)
             if record_of(value) is None:
                 attach_record(value, Float16Record() if stored.dtype == np.float16 else constant.record)
         return self._initializers[constant]
+
+    def _initializer(self, constant: Constant, stored: Decoded | NDArray[Any]) -> ir.Value:
+        dtype = in_hub_type(np.empty(0, stored.dtype)).dtype
+        if isinstance(stored, Decoded) or (stored.dtype != dtype and stored.nbytes >= _LARGE_BYTES):
+            # The graph holds what the file holds; a session is given the numbers, one weight at a time.
+            return self.builder.constant_on_demand(
+                lambda: in_hub_type(constant.stored), dtype, stored.shape, constant.name
+            )
+        return self.builder.constant(in_hub_type(stored), name=constant.name)
 
     def is_const(self, name: str) -> bool:
         """Whether the input is given and known before the model runs."""
@@ -299,6 +310,27 @@ class MilContext:
             self.builder.rename(value, declaration.name)
             self._named.add(value)
         self.scopes.bind(declaration.name, value)
+
+    def output_decoded(
+        self, make: Callable[[], NDArray[Any]], index: int = 0, record: QuantizationRecord | None = None
+    ) -> None:
+        """Make an array the operation's output number ``index`` that can be made anew; see :meth:`output`.
+
+        Args:
+            make: makes the array, the same each time. It is called now, for what it may raise, and whenever the
+                array is asked for.
+            index: which output.
+            record: how the program stores the array.
+        """
+        made = make()
+        if made.nbytes < _LARGE_BYTES:
+            self.output(made, index, record)
+            return
+        declaration = self._declaration(index)
+        declared = read_type(declaration.type)
+        if isinstance(declared, TensorType):
+            agree(made, declared, f"{self.where}, output {declaration.name!r}")
+        self.scopes.bind(declaration.name, Decoded(declaration.name, make, made, record))
 
     def output_bound(self, bound: Any, index: int = 0) -> None:
         """Let an output stand for something that is no tensor, such as a list; unchecked."""

@@ -112,9 +112,12 @@ class WeightFile:
         """The whole file in pieces, as it was when it was mapped: its name may belong to another file by now."""
         for start in range(0, len(self), _PART_BYTES):
             yield memoryview(self._mapped)[start : start + _PART_BYTES]
-            if isinstance(self._mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-                # The pages leave this process, not the system's cache.
-                self._mapped.madvise(mmap.MADV_DONTNEED, start, min(_PART_BYTES, len(self) - start))
+            self.release_pages(start, min(_PART_BYTES, len(self) - start))
+
+    def release_pages(self, start: int = 0, size: int | None = None) -> None:
+        """Let what was read leave this process, where the system can; it stays in the system's cache."""
+        if isinstance(self._mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED, start, len(self) if size is None else size)
 
     def slice_of(self, array: NDArray[Any]) -> FileSlice | None:
         """Where in the file an array lies that is a view of it; None if it is not, or the file has been replaced."""
@@ -222,6 +225,11 @@ class WeightFolder:
         """See :meth:`WeightFile.slice_of`."""
         slices = (file.slice_of(array) for file in self._files.values())
         return next((found for found in slices if found is not None), None)
+
+    def release_pages(self) -> None:
+        """See :meth:`WeightFile.release_pages`."""
+        for file in self._files.values():
+            file.release_pages()
 
     def file(self, reference: str) -> WeightFile:
         """The file that a ``BlobFileValue`` refers to.

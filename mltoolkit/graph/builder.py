@@ -6,7 +6,7 @@ converter always knows the shapes it works with and an impossible node is refuse
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -165,6 +165,29 @@ class GraphBuilder:
         self._initializers.append(value)
         if key is not None:
             self._small_constants[key] = value
+        return value
+
+    def constant_on_demand(
+        self, read: Callable[[], NDArray[Any]], dtype: np.dtype[Any], shape: Sequence[int], name: str
+    ) -> ir.Value:
+        """A large constant whose numbers are made each time they are asked for, and not kept.
+
+        Args:
+            read: makes the array.
+            dtype: its type.
+            shape: its shape.
+            name: its name, where that is free.
+        """
+        name = self.unique_name(name)
+        tensor = ir.LazyTensor(
+            lambda: ir.Tensor(np.ascontiguousarray(read())),
+            dtype=ir.DataType.from_numpy(dtype),
+            shape=ir.Shape(shape),
+            cache=False,
+            name=name,
+        )
+        value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=tensor.shape, const_value=tensor)
+        self._initializers.append(value)
         return value
 
     def op(

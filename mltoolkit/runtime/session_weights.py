@@ -89,6 +89,8 @@ def placed_weights(tensors: Mapping[str, ir.TensorProtocol], files: WeightFolder
             else:
                 place = FileSlice(Path(file.name), written.pop(0))
                 placed.initializers.append(_reference(name, tensor, place))
+        if files is not None and placed.bytes >= _FILE_BYTES:
+            files.release_pages()
         yield placed
 
 
