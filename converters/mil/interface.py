@@ -128,8 +128,9 @@ def _names(names: Iterable[str], target: CoreMLTarget) -> dict[str, str]:
 
 
 # Words of MIL's text form.
-_RESERVED = frozenset(
-    ["any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string", "bf16", "fp16", "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "state"]
+_RESERVED = (
+    *("any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false", "string", "state"),
+    *("bf16", "fp16", "fp32", "fp64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
 )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from mltoolkit.converters.registry import Registry
 
 if TYPE_CHECKING:
     from mltoolkit.converters.mil.context import NodeContext
@@ -15,12 +15,20 @@ Writer = Callable[["NodeContext"], Any]
 
 # One module an operator family; importing it registers its writers.
 FAMILIES = (
+    "blocks_of_pixels",
     "convolution",
     "elementwise_binary",
     "elementwise_unary",
+    "filling",
+    "gathering",
+    "gru",
+    "lstm",
+    "ordering",
+    "resizing",
+    "scattering",
 )
 
-_writers: dict[str, Writer] = {}
+_registry = Registry[Writer]("mltoolkit.converters.mil", FAMILIES, "operator")
 
 
 def writes(*operators: str) -> Callable[[Writer], Writer]:
@@ -30,20 +38,9 @@ def writes(*operators: str) -> Callable[[Writer], Writer]:
     ``node.attribute("axis", 0)``, emits MIL operations with ``node.mb`` and returns the result, or one for each
     output. What it cannot express it refuses with ``node.refuse(reason)``.
     """
-
-    def register(function: Writer) -> Writer:
-        for operator in operators:
-            if operator in _writers:
-                raise RuntimeError(f"two writers for the operator {operator!r}")
-            _writers[operator] = function
-        return function
-
-    return register
+    return _registry.register(*operators)
 
 
-@functools.cache
 def writers() -> dict[str, Writer]:
     """All writers by operator."""
-    for family in FAMILIES:
-        import_module(f"mltoolkit.converters.mil.{family}")
-    return _writers
+    return _registry.entries()
