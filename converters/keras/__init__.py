@@ -1,1 +1,3 @@
-"""From Keras 3 to the hub: a walk over the layers, one file a family."""
+"""Keras 3 models (any backend, `.keras` and legacy HDF5 files) as graphs of the hub, by a walk over their layers."""
+
+from mltoolkit.converters.keras.importing import import_keras as import_keras
