@@ -1,0 +1,88 @@
+"""From the hub to a model in memory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mltoolkit.conversion.imported import Imported
+from mltoolkit.conversion.options import Options
+from mltoolkit.conversion.renaming import RenamedReference, rename
+from mltoolkit.converters.mil.target import ArrayInput, Classifier, CoreMLTarget, ImageInput, ImageOutput
+from mltoolkit.converters.mil.write import write_core_ml
+from mltoolkit.converters.source_model import SourceModel
+from mltoolkit.errors import ArgumentError
+from mltoolkit.model import Model
+
+
+def settle_names(imported: Imported, options: Options) -> Options:
+    """Rename what was asked for, in the hub, in the reference and in the target.
+
+    Raises:
+        ArgumentError: a name is not the source's; one description for several inputs.
+    """
+    assert imported.hub is not None
+    graph = imported.hub.model.graph
+    target, names = options.target, options.names
+    if "" in target.inputs:
+        if len(graph.inputs) != 1:
+            known = ", ".join(repr(value.name) for value in graph.inputs)
+            raise ArgumentError("inputs describes one input, but the source has several", fix=f"They are {known}")
+        target = replace(target, inputs={graph.inputs[0].name or "": target.inputs[""]})
+    if imported.target is not None:
+        target = _filled(target, imported.target)
+    if names:
+        rename(imported.hub, names)
+        if imported.reference is not None:
+            imported.reference = RenamedReference(imported.reference, names)
+        target = _renamed_target(target, names)
+    return replace(options, target=target)
+
+
+def _filled(asked: CoreMLTarget, own: CoreMLTarget) -> CoreMLTarget:
+    """What was asked for, and what the source says where nothing was."""
+    inputs: dict[str, ImageInput | ArrayInput] = {**own.inputs, **asked.inputs}
+    outputs: dict[str, ImageOutput] = {**own.outputs, **asked.outputs}
+    told = {
+        name: getattr(asked.metadata, name) or getattr(own.metadata, name)
+        for name in ("author", "license", "short_description", "version")
+    }
+    metadata = replace(
+        asked.metadata,
+        **told,
+        user_defined={**own.metadata.user_defined, **asked.metadata.user_defined},
+        descriptions={**own.metadata.descriptions, **asked.metadata.descriptions},
+    )
+    classifier = own.classifier if asked.classifier is None else asked.classifier
+    return replace(asked, inputs=inputs, outputs=outputs, metadata=metadata, classifier=classifier)
+
+
+def _renamed_target(target: CoreMLTarget, names: Mapping[str, str]) -> CoreMLTarget:
+    classifier = target.classifier
+    if isinstance(classifier, Classifier) and classifier.probabilities is not None:
+        classifier = replace(classifier, probabilities=names.get(classifier.probabilities, classifier.probabilities))
+    descriptions = {names.get(name, name): text for name, text in target.metadata.descriptions.items()}
+    return replace(
+        target,
+        inputs={names.get(name, name): item for name, item in target.inputs.items()},
+        outputs={names.get(name, name): item for name, item in target.outputs.items()},
+        classifier=classifier,
+        metadata=replace(target.metadata, descriptions=descriptions),
+    )
+
+
+def write_model(hub: SourceModel, options: Options) -> tuple[Model, Mapping[str, str]]:
+    """Write a hub's graph and read it back.
+
+    Returns:
+        The model, and the names of inputs and outputs that the format does not permit with those that stand for them.
+    """
+    written = write_core_ml(hub, options.target)
+    try:
+        # The weights are mapped now; the folder may go.
+        model = Model(written.spec, custom_layers=options.custom_layers, weights_dir=written.weights_dir)
+    finally:
+        if written.weights_dir is not None:
+            shutil.rmtree(written.weights_dir, ignore_errors=True)
+    return model, written.renamed
