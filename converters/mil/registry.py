@@ -26,6 +26,7 @@ FAMILIES = (
     "ordering",
     "resizing",
     "scattering",
+    "selection",
 )
 
 _registry = Registry[Writer]("mltoolkit.converters.mil", FAMILIES, "operator")

@@ -1,0 +1,167 @@
+"""GRU and RNN.
+
+    z = f(W_z x + b_z + R_z h + c_z)    h̃ = g(W_h x + b_h + R_h (r ∘ h) + c_h), or with linear_before_reset
+    r = f(W_r x + b_r + R_r h + c_r)    h̃ = g(W_h x + b_h + r ∘ (R_h h + c_h))      h' = (1 − z) ∘ h̃ + z ∘ h
+
+ONNX stores the gates as z, r, h, MIL as r, o (= h), z. The second form came to MIL with iOS 18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mltoolkit.converters.mil.recurrent import (
+    Sequences,
+    clipped,
+    gate_blocks,
+    initial_state,
+    outputs_of,
+    part,
+    projected,
+    read_sequences,
+    reversed_steps,
+    run_steps,
+    split_gates,
+)
+from mltoolkit.converters.mil.recurrent_activations import Activation, read_activations
+from mltoolkit.converters.mil.registry import writes
+
+if TYPE_CHECKING:
+    from mltoolkit.converters.mil.context import NodeContext
+
+_IOS18 = 9
+
+
+@writes("GRU", "RNN")
+def write_gru(node: NodeContext) -> Any:
+    """Y and Y_h."""
+    sequences = read_sequences(node)
+    defaults = ("Sigmoid", "Tanh") if node.op_type == "GRU" else ("Tanh",)
+    activations = read_activations(node, defaults, len(sequences.ways))
+    states = initial_state(node, 5, sequences)
+    results = []
+    for number, backward in enumerate(sequences.ways):
+        x = reversed_steps(node, sequences.x, sequences) if backward else sequences.x
+        names = [activation.native(node.is_network) for activation in activations[number]]
+        if None not in names and _is_native(node, sequences):
+            result = _native(node, x, states[number], number, [name or "" for name in names])
+        else:
+            steps = _gru_steps if node.op_type == "GRU" else _rnn_steps
+            result = steps(node, sequences, x, states[number], number, activations[number])
+        if backward:
+            result[0] = reversed_steps(node, result[0], sequences)
+        results.append(result)
+    return outputs_of(node, sequences, results)
+
+
+def _is_native(node: NodeContext, sequences: Sequences) -> bool:
+    """Whether MIL's own operation computes the same."""
+    if any(node.constant(index) is None for index in (1, 2, 3) if node.has(index)):
+        return False
+    if sequences.lengths is not None or node.attribute("clip", None) is not None:
+        return False
+    if node.op_type == "RNN":
+        # coremltools 9 gives the RNN layer of a neural network its initial state in a wrong shape.
+        return not node.is_network
+    return not node.attribute("linear_before_reset", 0) or node.opset >= _IOS18
+
+
+def _native(node: NodeContext, x: Any, state: Any, number: int, names: list[str]) -> list[Any]:
+    arrays = {"weight_ih": node.needed_constant(1, "W")[number], "weight_hh": node.needed_constant(2, "R")[number]}
+    bias = node.constant(3)
+    is_gru = node.op_type == "GRU"
+    later = is_gru and bool(node.attribute("linear_before_reset", 0))
+    if bias is not None:
+        of_input, of_state = np.split(bias[number], 2)
+        if later:
+            arrays |= {"input_bias": of_input, "bias": of_state}
+        else:
+            arrays["bias"] = of_input + of_state
+    weights = {name: array.astype(np.float32) for name, array in arrays.items()}
+    if not is_gru:
+        return list(node.mb.rnn(x=x, initial_h=state, output_sequence=True, activation=names[0], **weights))
+    weights = {name: gate_blocks(array, "zrh", "rhz") for name, array in weights.items()}
+    options = {"reset_after": True} if later else {}
+    gate, output = names
+    return list(
+        node.mb.gru(
+            x=x,
+            initial_h=state,
+            output_sequence=True,
+            recurrent_activation=gate,
+            activation=output,
+            **weights,
+            **options,
+        )
+    )
+
+
+def _given_inputs(node: NodeContext, x: Any, number: int) -> tuple[Any, Any, Any]:
+    """W x + b (S, B, gates · H), R, and c or None."""
+    inputs = projected(node, x, part(node, node.input(1), number))
+    recursion = part(node, node.input(2), number)
+    if not node.has(3):
+        return inputs, recursion, None
+    bias = part(node, node.input(3), number)
+    of_input, of_state = np.split(bias, 2) if isinstance(bias, np.ndarray) else split_gates(node, bias, 2)
+    return node.mb.add(x=inputs, y=of_input), recursion, of_state
+
+
+def _rows(node: NodeContext, x: Any, first: int, end: int) -> Any:
+    """Some rows of a matrix or elements of a vector."""
+    if isinstance(x, np.ndarray):
+        return np.ascontiguousarray(x[first:end])
+    masks = [False, True][: x.rank]
+    return node.mb.slice_by_index(
+        x=x, begin=[first, 0][: x.rank], end=[end, 0][: x.rank], begin_mask=masks, end_mask=masks
+    )
+
+
+def _gru_steps(
+    node: NodeContext, sequences: Sequences, x: Any, state: Any, number: int, activations: Sequence[Activation]
+) -> list[Any]:
+    mb, features = node.mb, sequences.features
+    gate, output = activations
+    inputs, recursion, bias = _given_inputs(node, x, number)
+    of_gates, of_output = _rows(node, recursion, 0, 2 * features), _rows(node, recursion, 2 * features, 3 * features)
+    gate_bias, output_bias = None, None
+    if bias is not None:
+        gate_bias, output_bias = _rows(node, bias, 0, 2 * features), _rows(node, bias, 2 * features, 3 * features)
+    later = bool(node.attribute("linear_before_reset", 0))
+
+    def plus(x: Any, constant: Any) -> Any:
+        return x if constant is None else mb.add(x=x, y=constant)
+
+    def step(given: Any, states: Sequence[Any]) -> Sequence[Any]:
+        (hidden,) = states
+        to_z, to_r, to_h = split_gates(node, given, 3)
+        from_state = plus(projected(node, hidden, of_gates), gate_bias)
+        state_z, state_r = split_gates(node, from_state, 2)
+        z = gate.emit(node, clipped(node, mb.add(x=to_z, y=state_z)))
+        r = gate.emit(node, clipped(node, mb.add(x=to_r, y=state_r)))
+        if later:
+            recalled = mb.mul(x=r, y=plus(projected(node, hidden, of_output), output_bias))
+        else:
+            recalled = plus(projected(node, mb.mul(x=r, y=hidden), of_output), output_bias)
+        candidate = output.emit(node, clipped(node, mb.add(x=to_h, y=recalled)))
+        renewed = mb.mul(x=mb.sub(x=np.float32(1), y=z), y=candidate)
+        return (mb.add(x=renewed, y=mb.mul(x=z, y=hidden)),)
+
+    return run_steps(node, inputs, sequences, [state], step)
+
+
+def _rnn_steps(
+    node: NodeContext, sequences: Sequences, x: Any, state: Any, number: int, activations: Sequence[Activation]
+) -> list[Any]:
+    inputs, recursion, bias = _given_inputs(node, x, number)
+    if bias is not None:
+        inputs = node.mb.add(x=inputs, y=bias)
+
+    def step(given: Any, states: Sequence[Any]) -> Sequence[Any]:
+        summed = node.mb.add(x=given, y=projected(node, states[0], recursion))
+        return (activations[0].emit(node, clipped(node, summed)),)
+
+    return run_steps(node, inputs, sequences, [state], step)
