@@ -16,6 +16,7 @@ from mltoolkit.formats.ml_program import weight_references
 from mltoolkit.formats.model_file import to_spec, weights_folder, write_spec
 from mltoolkit.formats.networks import custom_class_names, iter_models, pipeline_stages
 from mltoolkit.formats.protobuf import new_model
+from mltoolkit.formats.weight_blob import WeightFolder
 from mltoolkit.model_description import ModelDescription
 from mltoolkit.runtime.cores import available_cores
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mltoolkit.conversion.report import ConversionReport
     from mltoolkit.graph.model_graph import ModelGraph
     from mltoolkit.quantization.report import QuantizationReport
     from mltoolkit.runtime.images import Crop, PreparedImage
@@ -37,7 +39,7 @@ def load(source: Any, *, custom_layers: CustomLayers = (), function_name: str = 
 
     Args:
         source: path of a .mlmodel file or .mlpackage folder, a coremltools ``MLModel``, a ``Model`` protobuf message,
-            or a :class:`Model`, which is returned as it is.
+            or a :class:`Model`, which is returned as it is unless another function of it is wanted.
         custom_layers: Python classes of the model's custom layers; those registered with
             ``register_custom_layer`` need not be given.
         function_name: which function of an ML Program that has several; by default the one that the model (or the
@@ -56,7 +58,14 @@ def load(source: Any, *, custom_layers: CustomLayers = (), function_name: str = 
     'neuralNetworkClassifier'
     """
     if isinstance(source, Model):
-        return source
+        if function_name in ("", source.function_name):
+            return source
+        functions = source.functions
+        if function_name not in functions:
+            raise ArgumentError(
+                f"the model has no function {function_name!r}", fix=did_you_mean(function_name, functions)
+            )
+        return functions[function_name]
     name = Path(source).name if isinstance(source, (str, os.PathLike)) else ""
     return Model(
         to_spec(source),
@@ -76,6 +85,7 @@ class Model(ModelDescription):
     Attributes:
         name: the file's name, or "".
         quantization_report: what quantization did to each weight, for a model that it made.
+        conversion_report: what conversion did and how well it agrees, for a model that it made.
     """
 
     def __init__(
@@ -84,7 +94,7 @@ class Model(ModelDescription):
         *,
         name: str = "",
         custom_layers: CustomLayers = (),
-        weights_dir: Path | None = None,
+        weights_dir: Path | WeightFolder | None = None,
         function_name: str = "",
     ) -> None:
         super().__init__(spec, name, weights_dir, function_name)
@@ -93,6 +103,7 @@ class Model(ModelDescription):
         self._predictor: Predictor | None = None
         self._lock = threading.Lock()
         self.quantization_report: QuantizationReport | None = None
+        self.conversion_report: ConversionReport | None = None
 
     @classmethod
     def from_spec(
@@ -126,8 +137,16 @@ class Model(ModelDescription):
     def stages(self) -> dict[str, Model]:
         """The models of a pipeline by name; empty for other kinds."""
         return {
-            name: Model(spec, name=name, custom_layers=self._given_layers, weights_dir=self._weights.folder)
+            name: Model(spec, name=name, custom_layers=self._given_layers, weights_dir=self._weights)
             for name, spec in pipeline_stages(self._spec).items()
+        }
+
+    @property
+    def functions(self) -> dict[str, Model]:
+        """The functions of an ML Program by name, each as a model that runs it; empty for other kinds."""
+        return {
+            function: Model(self._spec, name=self.name, weights_dir=self._weights, function_name=function)
+            for function in self.function_names
         }
 
     @property

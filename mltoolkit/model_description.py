@@ -19,12 +19,12 @@ class ModelDescription:
         name: the file's name, or "".
     """
 
-    def __init__(self, spec: Any, name: str, weights_dir: Path | None, function: str) -> None:
+    def __init__(self, spec: Any, name: str, weights: Path | WeightFolder | None, function: str) -> None:
         validate_spec(spec)
         self._spec = spec
         self._interface = read_interface(spec, function)
         self._function = function
-        self._weights = WeightFolder(weights_dir)
+        self._weights = weights if isinstance(weights, WeightFolder) else WeightFolder(weights)
         self.name = name
 
     @property
@@ -92,8 +92,8 @@ class ModelDescription:
         return str(self._spec.description.metadata.shortDescription)
 
     def summary(self) -> ModelSummary:
-        """Inputs, outputs, layers and weights, without running anything."""
-        return summarize(self._spec)
+        """Inputs, outputs, layers and weights, without running anything; and each function of an ML Program."""
+        return summarize(self._spec, self._function)
 
     def __repr__(self) -> str:
         inputs = ", ".join(feature.name for feature in self.inputs)

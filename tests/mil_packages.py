@@ -62,3 +62,30 @@ def adding_program(
     added = add_weight(block, "w", weight, offset, file)
     add_operation(block, "add", {"x": Ref(given), "y": added}, {made: ("float32", (size,))})
     return spec, weight
+
+
+def two_functions(folder: Path) -> tuple[Any, np.ndarray]:
+    """A program whose functions ``plus`` and ``double_plus`` (2 x + weight; its input is ``z``) share a weight.
+
+    Returns:
+        The spec, whose weight file is written into the folder, and the weight.
+    """
+    spec, weight = adding_program(folder)
+    program, description = spec.mlProgram, spec.description
+    program.functions["plus"].CopyFrom(program.functions["main"])
+    program.functions["double_plus"].CopyFrom(program.functions.pop("main"))
+    function = program.functions["double_plus"]
+    function.inputs[0].name = "z"
+    block = function.block_specializations["CoreML7"]
+    last = block.operations.pop()
+    size = ("float32", weight.shape)
+    add_operation(block, "mul", {"x": Ref("z"), "y": np.float32(2)}, {"doubled": size})
+    add_operation(block, "add", {"x": Ref("doubled"), "y": Ref("w")}, {last.outputs[0].name: size})
+    for name, given in (("plus", "x"), ("double_plus", "z")):
+        described = description.functions.add(name=name)
+        described.input.extend(description.input)
+        described.input[0].name = given
+        described.output.extend(description.output)
+    del description.input[:], description.output[:]
+    description.defaultFunctionName = "plus"
+    return spec, weight

@@ -155,3 +155,19 @@ def one_operation(
     inputs = {name: Ref(name) for name in arrays} | dict(constants)
     add_operation(block, kind, inputs, {"out": output})
     return spec
+
+
+def counter() -> Any:
+    """Adds x to a float16 state and gives the sum out."""
+    spec, block = new_program({"x": ("float32", (2,))}, {"y": ("float32", (2,))})
+    function = spec.mlProgram.functions["main"]
+    argument = function.inputs.add(name="total")
+    argument.type.stateType.wrappedType.CopyFrom(tensor_type("float16", (2,)))
+    feature = spec.description.state.add(name="total").type.stateType.arrayType
+    feature.dataType = 65552
+    feature.shape.append(2)
+    add_operation(block, "read_state", {"input": Ref("total")}, {"before": ("float16", (2,))})
+    add_operation(block, "add", {"x": Ref("before"), "y": Ref("x")}, {"sum": ("float16", (2,))})
+    add_operation(block, "write_state", {"input": Ref("total"), "data": Ref("sum")}, {})
+    add_operation(block, "read_state", {"input": Ref("total")}, {"y": ("float32", (2,))})
+    return spec

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, ModelPath, import_custom_layers
+from mltoolkit.cli.options import Function, Json, Layers, ModelPath, import_custom_layers
 from mltoolkit.cli.printing import print_json
 
 
@@ -20,24 +20,28 @@ def inspect(
     shapes: Annotated[
         bool, typer.Option("--shapes/--no-shapes", help="Infer the layers' output shapes, which converts the model.")
     ] = True,
+    function: Function = "",
     as_json: Json = False,
     custom_layers: Layers = None,
 ) -> None:
-    """Show a model's inputs, outputs, layers with shapes, weights by type, and the custom layers it depends on."""
+    """Show a model's inputs, outputs, layers with shapes, weights by type, and the custom layers it depends on.
+
+    Of an ML Program with several functions all are shown, unless one is chosen.
+    """
     from mltoolkit.cli.inspect_text import print_summary
     from mltoolkit.cli.layer_shapes import layer_shapes
     from mltoolkit.model import load
 
     import_custom_layers(custom_layers)
-    loaded = load(model)
+    loaded = load(model, function_name=function)
     summary = loaded.summary()
-    found, reason = layer_shapes(loaded) if shapes else ({}, "")
+    found, reason = layer_shapes(loaded, all_functions=as_json or not function) if shapes else ({}, "")
     if as_json:
         plain: dict[str, Any] = {"file": model, **summary.to_dict(), "shapes_missing_because": reason or None}
         _add_shapes(plain, found, ())
         print_json(plain)
         return
-    print_summary(model, summary, found)
+    print_summary(model, summary, found, all_functions=not function)
     if reason:
         typer.echo(f"Shapes are not shown: {reason}")
 
@@ -45,5 +49,6 @@ def inspect(
 def _add_shapes(plain: dict[str, Any], found: dict[tuple[str, ...], list[list[Any]]], path: tuple[str, ...]) -> None:
     for layer, layer_outputs in zip(plain["layers"], found.get(path, ()), strict=False):
         layer["output_shapes"] = layer_outputs
-    for name, stage in plain["stages"].items():
-        _add_shapes(stage, found, (*path, name))
+    for part in ("stages", "functions"):
+        for name, inner in plain.get(part, {}).items():
+            _add_shapes(inner, found, (*path, name))

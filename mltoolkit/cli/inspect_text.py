@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,25 +15,53 @@ from mltoolkit.formats.features import (
     ScalarFeature,
     SequenceFeature,
 )
-from mltoolkit.formats.summary import ModelSummary, WeightTotal
+from mltoolkit.formats.layer_summary import WeightTotal
+from mltoolkit.formats.summary import FunctionSummary, ModelSummary
 
-Shapes = dict[tuple[str, ...], list[list[Any]]]
+if TYPE_CHECKING:
+    from mltoolkit.cli.layer_shapes import Shapes
 
 
-def print_summary(title: str, summary: ModelSummary, shapes: Shapes, path: tuple[str, ...] = ()) -> None:
-    """Everything about a model, and then about each stage of a pipeline."""
+def print_summary(
+    title: str, summary: ModelSummary, shapes: Shapes, path: tuple[str, ...] = (), *, all_functions: bool = True
+) -> None:
+    """Everything about a model, and then about each stage of a pipeline and each further function.
+
+    Args:
+        title: what to call the model.
+        summary: the model.
+        shapes: of its layers' outputs, see :func:`~mltoolkit.cli.layer_shapes.layer_shapes`.
+        path: the pipeline stages that lead to it.
+        all_functions: also print the functions of an ML Program that the model does not run.
+    """
     typer.echo(f"{title}: {summary.kind}, specification version {summary.specification_version}")
     for name in ("description", "author", "license", "version"):
         text = getattr(summary.metadata, name)
         if text:
             typer.echo(f"  {name}: {text}")
-    rows = [("input", item.name, describe(item), item.description) for item in summary.inputs]
-    rows += [("output", item.name, describe(item), item.description) for item in summary.outputs]
+    if summary.functions:
+        typer.echo(f"Functions: {', '.join(summary.functions)}")
+        typer.echo(f"\nFunction {summary.function}")
+    _print_function(summary, shapes.get(path, []))
+    if not path:
+        _print_dependencies(summary)
+    for name, function in summary.functions.items() if all_functions else ():
+        if name != summary.function:
+            typer.echo(f"\nFunction {name}")
+            _print_function(function, shapes.get((*path, name), []))
+    for name, stage in summary.stages.items():
+        typer.echo("")
+        print_summary(f"Stage {'/'.join((*path, name))}", stage, shapes, (*path, name))
+
+
+def _print_function(summary: FunctionSummary, shapes: list[list[Any]]) -> None:
+    parts = (("input", summary.inputs), ("output", summary.outputs), ("state", summary.states))
+    rows = [(side, item.name, describe(item), item.description) for side, features in parts for item in features]
     print_table(("", "name", "type", "description"), rows)
     if summary.class_labels is not None:
         typer.echo(f"Class labels: {summary.class_labels}")
     if summary.layers:
-        _print_layers(summary, shapes.get(path, []))
+        _print_layers(summary, shapes)
     if summary.weights:
         print_table(
             ("weights", "tensors", "parameters", "bytes"),
@@ -43,14 +71,9 @@ def print_summary(title: str, summary: ModelSummary, shapes: Shapes, path: tuple
             ],
             numeric=("tensors", "parameters", "bytes"),
         )
-    if not path:
-        _print_dependencies(summary)
-    for name, stage in summary.stages.items():
-        typer.echo("")
-        print_summary(f"Stage {'/'.join((*path, name))}", stage, shapes, (*path, name))
 
 
-def _print_layers(summary: ModelSummary, shapes: list[list[Any]]) -> None:
+def _print_layers(summary: FunctionSummary, shapes: list[list[Any]]) -> None:
     rows = []
     for index, layer in enumerate(summary.layers):
         outputs = shapes[index] if index < len(shapes) else []

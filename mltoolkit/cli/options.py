@@ -17,6 +17,9 @@ Layers = Annotated[
     list[str] | None,
     typer.Option("--custom-layers", metavar="FILE", help="Python file that registers custom layers; may be repeated."),
 ]
+Function = Annotated[
+    str, typer.Option("--function", metavar="NAME", help="Which function of an ML Program that has several.")
+]
 
 
 def import_custom_layers(files: list[str] | None) -> None:

@@ -158,7 +158,8 @@ def validate_program(spec: Any) -> None:
     """Check the structure of an ML Program before anything of it is read.
 
     Raises:
-        InvalidModelError: it has no function, a function has no block, or blocks are nested absurdly deep.
+        InvalidModelError: it has no function or not one that is described, a function has no block, or blocks are
+            nested absurdly deep.
     """
     program = program_of(spec)
     if program is None:
@@ -166,6 +167,9 @@ def validate_program(spec: Any) -> None:
     if not program.functions:
         raise InvalidModelError("the program has no function")
     function_name(spec)
+    for name in function_names(spec):
+        if name not in program.functions:
+            raise InvalidModelError(f"the program has no function {name!r}, which is described")
     for name, function in program.functions.items():
         for _ in iter_operations(block_of(function, name)):
             pass

@@ -27,7 +27,7 @@ class ProgramWeight:
 
 @dataclass(frozen=True)
 class ProgramLayer:
-    """An operation that is no constant, with the weights that it is the first to read."""
+    """An operation that is no constant, with the weights that it is the first to read; they are no inputs."""
 
     name: str
     type: str
@@ -47,19 +47,21 @@ def program_layers(spec: Any, function: str = "") -> Iterator[ProgramLayer]:
     """
     name = function_name(spec, function)
     weights: dict[str, ProgramWeight] = {}
+    constants: set[str] = set()
     for operation in iter_operations(block_of(spec.mlProgram.functions[name], name)):
         if operation.type == "const":
             weight = _constant(operation.attributes["val"])
         elif operation.type.startswith("constexpr_"):
             weight = _decompressed(operation, weights)
         else:
-            yield _layer(operation, weights)
+            yield _layer(operation, weights, constants)
             continue
+        constants.update(output.name for output in operation.outputs)
         if weight is not None and operation.outputs:
             weights[operation.outputs[0].name] = weight
 
 
-def _layer(operation: Any, weights: dict[str, ProgramWeight]) -> ProgramLayer:
+def _layer(operation: Any, weights: dict[str, ProgramWeight], constants: set[str]) -> ProgramLayer:
     names = [
         binding.name
         for argument in operation.inputs.values()
@@ -69,7 +71,7 @@ def _layer(operation: Any, weights: dict[str, ProgramWeight]) -> ProgramLayer:
     return ProgramLayer(
         name=operation_name(operation),
         type=operation.type,
-        inputs=tuple(names),
+        inputs=tuple(name for name in names if name not in constants),
         outputs=tuple(output.name for output in operation.outputs),
         weights=tuple(weights.pop(name) for name in dict.fromkeys(names) if name in weights),
     )

@@ -10,7 +10,8 @@ from small_models import SMALL_MODELS, add_layer, image_classifier, pipeline, ve
 
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats.model_file import read_spec
-from mltoolkit.formats.summary import LayerSummary, WeightTotal, summarize
+from mltoolkit.formats.layer_summary import LayerSummary, WeightTotal
+from mltoolkit.formats.summary import summarize
 
 
 def test_a_classifier() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mil_programs import Ref, add_operation, new_program, tensor_type
+from mil_programs import Ref, add_operation, counter, new_program, tensor_type
 
 import mltoolkit as mlt
 from mltoolkit.errors import ArgumentError, InputError, InvalidModelError
@@ -157,22 +157,6 @@ def test_functions_are_chosen_by_name() -> None:
     assert pickle.loads(pickle.dumps(other)).predict({"x": x})["y"].tolist() == [3, 6]
     with pytest.raises(ArgumentError, match="Did you mean 'thrice'"):
         mlt.load(two_functions(), function_name="trice")
-
-
-def counter() -> Any:
-    """Adds x to a float16 state and gives the sum out."""
-    spec, block = new_program({"x": ("float32", (2,))}, {"y": ("float32", (2,))})
-    function = spec.mlProgram.functions["main"]
-    argument = function.inputs.add(name="total")
-    argument.type.stateType.wrappedType.CopyFrom(tensor_type("float16", (2,)))
-    feature = spec.description.state.add(name="total").type.stateType.arrayType
-    feature.dataType = 65552
-    feature.shape.append(2)
-    add_operation(block, "read_state", {"input": Ref("total")}, {"before": ("float16", (2,))})
-    add_operation(block, "add", {"x": Ref("before"), "y": Ref("x")}, {"sum": ("float16", (2,))})
-    add_operation(block, "write_state", {"input": Ref("total"), "data": Ref("sum")}, {})
-    add_operation(block, "read_state", {"input": Ref("total")}, {"y": ("float32", (2,))})
-    return spec
 
 
 def test_states_live_from_one_prediction_to_the_next() -> None:
