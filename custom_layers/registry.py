@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from mltoolkit.custom_layers.installed import installed_layer, installed_names
 from mltoolkit.custom_layers.protocol import CustomLayer
+from mltoolkit.custom_layers.shipped import SHIPPED, shipped_layer
 from mltoolkit.errors import ArgumentError, MissingCustomLayerError, did_you_mean
 
 LayerClass = type[CustomLayer]
@@ -46,7 +48,10 @@ def _checked_name(layer_class: object) -> str:
 
 
 class CustomLayerSet:
-    """The custom layers that one model may use: those given for it first, then the registered ones.
+    """The custom layers that one model may use.
+
+    Those given for it go first, then the registered ones, those of installed packages (installed.py) and those that
+    mltoolkit brings (shipped.py).
 
     Args:
         given: layer classes, or a mapping from class names of the file to layer classes.
@@ -62,8 +67,11 @@ class CustomLayerSet:
 
     def known(self, class_names: Iterable[str]) -> dict[str, LayerClass]:
         """The classes for those of the names that have one; to be sent to another process, say."""
-        classes = {name: self._given.get(name) or _registered.get(name) for name in class_names}
+        classes = {name: self._look_up(name) for name in class_names}
         return {name: layer_class for name, layer_class in classes.items() if layer_class is not None}
+
+    def _look_up(self, name: str) -> LayerClass | None:
+        return self._given.get(name) or _registered.get(name) or installed_layer(name) or shipped_layer(name)
 
     def find(self, class_name: str, where: str) -> LayerClass:
         """The class for a class name.
@@ -71,10 +79,9 @@ class CustomLayerSet:
         Raises:
             MissingCustomLayerError: there is none.
         """
-        found = self._given.get(class_name) or _registered.get(class_name)
+        found = self._look_up(class_name)
         if found is None:
-            known = [*self._given, *_registered]
-            hint = did_you_mean(class_name, known) + " " if known else ""
+            hint = did_you_mean(class_name, [*self._given, *_registered, *installed_names(), *SHIPPED]) + " "
             raise MissingCustomLayerError(
                 f"the custom layer {class_name!r} has no Python class",
                 where=where,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kraken_layers import Dropout
 
 import mltoolkit as mlt
+from mltoolkit.custom_layers.kraken import Dropout
 from mltoolkit.digits import digit_images_path, digit_model_path
 from mltoolkit.errors import ArgumentError, InputError, InvalidModelError, UnsupportedModelError
 from mltoolkit.formats.protobuf import new_model

@@ -11,7 +11,6 @@ from mltoolkit.custom_layers.grid_sampler.bilinear import sample_border, sample_
 from mltoolkit.custom_layers.grid_sampler.coordinates import affine_coordinates, reflect, to_pixels
 from mltoolkit.custom_layers.grid_sampler.stn_keras import sample_stn_keras
 from mltoolkit.custom_layers.protocol import CustomLayer, Shape
-from mltoolkit.custom_layers.registry import register_custom_layer
 from mltoolkit.errors import ArgumentError, did_you_mean
 
 PADDING_MODES = ("zeros", "border", "reflection")
@@ -58,7 +57,6 @@ class _Sampler(CustomLayer):
             )
 
 
-@register_custom_layer
 class GridSampler(_Sampler):
     """Samples a picture through an affine map: inputs picture [.., C, H, W] and theta of 6 numbers a picture.
 
@@ -108,7 +106,6 @@ class GridSampler(_Sampler):
         return [result.reshape(*images.shape[:-2], self.height, self.width)]
 
 
-@register_custom_layer
 class GridSampleLayer(_Sampler):
     """Samples a picture [.., C, H, W] at a grid [.., 2, h, w] of (x, y) in −1..1.
 

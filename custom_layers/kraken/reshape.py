@@ -1,0 +1,41 @@
+"""kraken's reshape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mltoolkit.custom_layers.protocol import CustomLayer, Shape
+
+
+class Reshape(CustomLayer):
+    """Splits an axis of [N, C, H, W] in two and moves one of the parts into another axis.
+
+    Parameters: ``src_dim``, the axis that is split; ``part_a`` and ``part_b``, the sizes it is split into (one may be
+    −1); ``high`` and ``low``: the axes that the first and the second part go to, one of which is ``src_dim``.
+    """
+
+    class_name = "reshape"
+
+    def _reshaped(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        source, high, low = (int(self.parameters[name]) for name in ("src_dim", "high", "low"))
+        parts = (int(self.parameters["part_a"]), int(self.parameters["part_b"]))
+        x = x.reshape(*x.shape[:source], *parts, *x.shape[source + 1 :])
+        moved, target = (source, high) if high != source else (source + 1, low)
+        x = np.moveaxis(x, moved, target)
+        return x.reshape(*x.shape[:target], x.shape[target] * x.shape[target + 1], *x.shape[target + 2 :])
+
+    def output_shapes(self, input_shapes: Sequence[Shape]) -> list[Shape]:
+        """[Sequence, Batch, …] with two of C, H, W changed."""
+        sequence, batch, *rest = input_shapes[0]
+        # Only the shape counts, so the stand-in takes no memory.
+        stand_in = np.broadcast_to(np.float32(0), (1, *rest))
+        return [(sequence, batch, *self._reshaped(stand_in).shape[1:])]
+
+    def evaluate(self, inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Split, move, join."""
+        sequence, batch, *rest = inputs[0].shape
+        result = self._reshaped(inputs[0].reshape(sequence * batch, *rest))
+        return [result.reshape(sequence, batch, *result.shape[1:])]
