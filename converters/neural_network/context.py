@@ -9,7 +9,7 @@ Axes in the format count from the end (W −1, H −2, C −3), so most converte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnx_ir as ir
@@ -19,11 +19,15 @@ from mltoolkit.converters.neural_network.blob_uses import BlobUses
 from mltoolkit.converters.neural_network.sizes import check_elements
 from mltoolkit.converters.neural_network.storage import record_of_weight
 from mltoolkit.custom_layers import CustomLayerSet
+from mltoolkit.custom_layers.description import CustomLayerDescription
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.weights import read_weight
 from mltoolkit.graph.builder import Dimension, GraphBuilder, shape_of
 from mltoolkit.graph.model_graph import CustomNode, GraphLayer
 from mltoolkit.graph.quantization_record import QuantizationRecord, attach_record, joined, record_of
+
+if TYPE_CHECKING:
+    from mltoolkit.converters.hooks import HookSet
 
 CHANNEL, HEIGHT, WIDTH = -3, -2, -1
 # Core ML's arrays have up to 5 axes; a stated rank beyond this comes from a damaged file.
@@ -47,7 +51,9 @@ class LayerContext:
         layer: the layer being converted (a NeuralNetworkLayer message).
         values: the graph value that currently holds each blob, by blob name (names are not single-assignment).
         custom_layer_classes: where custom layers find their Python class.
-        custom_nodes: the custom layers converted so far, by node name.
+        custom_nodes: the custom layers converted so far that can run here, by node name.
+        custom_descriptions: what the model file says, or a hook, of every custom layer, by node name.
+        hooks: the caller's conversion functions; None without any.
         uses: which layers read which blobs; None where that is not known.
         exits: whether the iteration of the loop that is being converted was left; None outside loops.
         in_body: whether ``builder`` makes the body of a branch or loop.
@@ -63,6 +69,7 @@ class LayerContext:
         batch: int = 1,
         custom_layers: CustomLayerSet | None = None,
         uses: BlobUses | None = None,
+        hooks: HookSet | None = None,
     ) -> None:
         self.builder = builder
         self.rank5 = rank5
@@ -71,6 +78,8 @@ class LayerContext:
         self.values: dict[str, ir.Value] = {}
         self.custom_layer_classes = custom_layers or CustomLayerSet()
         self.custom_nodes: dict[str, CustomNode] = {}
+        self.custom_descriptions: dict[str, CustomLayerDescription] = {}
+        self.hooks = hooks
         self.uses = uses
         self.exits: Exits | None = None
         self.in_body = False

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.registry import converts
+from mltoolkit.custom_layers.description import CustomLayerDescription
 from mltoolkit.custom_layers.protocol import CustomLayer, ParameterValue, Shape
 from mltoolkit.errors import CustomLayerError, UnsupportedModelError
 from mltoolkit.formats.float_field import read_floats
@@ -23,24 +24,73 @@ from mltoolkit.graph.model_graph import CustomNode
 def convert_custom(context: LayerContext, layer: Any) -> None:
     """Emit a custom node around the Python object of the layer's class."""
     params = layer.custom
+    _check_place(context)
+    description = CustomLayerDescription(
+        params.className,
+        params.description,
+        custom_parameters(params),
+        [custom_weight(weight) for weight in params.weights],  # type: ignore[misc]  # bytes stay bytes
+    )
+    implementation = make_layer(context, description)
+    inputs = [with_full_rank(context, value) for value in context.inputs()]
+    shapes = announced_shapes(context, implementation, [context.static_shape(value) for value in inputs])
+    emit_custom(context, layer, description, inputs, shapes, implementation)
+
+
+def _check_place(context: LayerContext) -> None:
     if context.in_body:
         raise UnsupportedModelError(
             "a custom layer inside a branch or loop cannot be run: onnxruntime does not call back from there",
             where=context.where,
         )
-    layer_class = context.custom_layer_classes.find(params.className, context.where)
+
+
+def find_layer(context: LayerContext, class_name: str) -> type[CustomLayer] | None:
+    """The Python class for a custom layer's class name; None where there is none."""
+    return context.custom_layer_classes.known([class_name]).get(class_name)
+
+
+def make_layer(context: LayerContext, description: CustomLayerDescription) -> CustomLayer:
+    """The Python object that runs a custom layer.
+
+    Raises:
+        MissingCustomLayerError: it has no Python class.
+        CustomLayerError: the class raised.
+    """
+    layer_class = context.custom_layer_classes.find(description.class_name, context.where)
     try:
-        implementation = layer_class(_parameters(params), [_weight(weight) for weight in params.weights])
+        return layer_class(dict(description.parameters), list(description.weights))
     except Exception as error:
         raise CustomLayerError(
-            f"the custom layer {params.className!r} cannot be made: {type(error).__name__}: {error}",
+            f"the custom layer {description.class_name!r} cannot be made: {type(error).__name__}: {error}",
             where=context.where,
         ) from error
-    inputs = [_with_full_rank(context, value) for value in context.inputs()]
-    shapes = _output_shapes(context, implementation, [context.static_shape(value) for value in inputs])
-    node, outputs = context.builder.custom_op(params.className, inputs, [("", shape) for shape in shapes])
+
+
+def emit_custom(
+    context: LayerContext,
+    layer: Any,
+    description: CustomLayerDescription,
+    inputs: Sequence[ir.Value],
+    shapes: Sequence[Shape],
+    implementation: CustomLayer | None = None,
+) -> None:
+    """Emit the node of a custom layer and hand over its outputs.
+
+    Args:
+        context: the layer's context.
+        layer: the layer.
+        description: what a model file says of it.
+        inputs: with sequence and batch as axes of their own where blobs have them.
+        shapes: likewise for the outputs.
+        implementation: what runs it here; None where nothing does.
+    """
+    _check_place(context)
+    node, outputs = context.builder.custom_op(description.class_name, inputs, [("", shape) for shape in shapes])
     assert node.name is not None
-    context.custom_nodes[node.name] = CustomNode(layer.name, implementation)
+    context.custom_descriptions[node.name] = description
+    if implementation is not None:
+        context.custom_nodes[node.name] = CustomNode(layer.name, implementation)
     for index, value in enumerate(outputs):
         if context.rank5:
             sequence, batch, *rest = shapes[index]
@@ -48,14 +98,15 @@ def convert_custom(context: LayerContext, layer: Any) -> None:
         context.output(value, index)
 
 
-def _parameters(params: Any) -> dict[str, ParameterValue]:
+def custom_parameters(params: Any) -> dict[str, ParameterValue]:
     """CustomLayerParamValue by name, as Python values."""
     return {
         name: getattr(value, value.WhichOneof("value") or "stringValue") for name, value in params.parameters.items()
     }
 
 
-def _weight(weight: Any) -> NDArray[np.generic]:
+def custom_weight(weight: Any) -> NDArray[np.generic]:
+    """A weight as a custom layer's class receives it: float32, or the bytes that only it understands."""
     encoding = encoding_of(weight)
     if encoding is Encoding.FLOAT32:
         return read_floats(weight, "floatValue")
@@ -64,7 +115,7 @@ def _weight(weight: Any) -> NDArray[np.generic]:
     return np.frombuffer(weight.rawValue, dtype=np.uint8)
 
 
-def _with_full_rank(context: LayerContext, value: ir.Value) -> ir.Value:
+def with_full_rank(context: LayerContext, value: ir.Value) -> ir.Value:
     """[N, C, H, W] as [S, B, C, H, W]; other blobs as they are."""
     if not context.rank5:
         return value
@@ -74,7 +125,12 @@ def _with_full_rank(context: LayerContext, value: ir.Value) -> ir.Value:
     return context.builder.op("Reshape", value, context.builder.constant([-1, context.batch, *rest]))
 
 
-def _output_shapes(context: LayerContext, implementation: CustomLayer, input_shapes: list[Shape]) -> list[Shape]:
+def announced_shapes(context: LayerContext, implementation: CustomLayer, input_shapes: list[Shape]) -> list[Shape]:
+    """The output shapes that a custom layer announces for its inputs', checked.
+
+    Raises:
+        CustomLayerError: it raises, or announces shapes that cannot be.
+    """
     name = implementation.class_name
     try:
         announced: Sequence[Shape] = implementation.output_shapes(input_shapes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mltoolkit.converters.neural_network.alternatives import either
 from mltoolkit.converters.neural_network.context import LayerContext
-from mltoolkit.converters.neural_network.registry import layer_converters
+from mltoolkit.converters.neural_network.registry import LayerConverter, layer_converters
 from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.formats.networks import iter_network_layers, nested_networks
 from mltoolkit.graph.builder import known_shape
@@ -67,7 +68,7 @@ def _convert_one_by_one(context: LayerContext, layers: Sequence[Any]) -> list[Gr
 
 def _convert_layer(context: LayerContext, layer: Any) -> list[GraphLayer]:
     layer_type = layer.WhichOneof("layer")
-    converter = layer_converters().get(layer_type or "")
+    converter = _hooked(context, layer) or layer_converters().get(layer_type or "")
     if converter is None:
         raise UnsupportedModelError(
             f"the layer type {layer_type!r} cannot be run yet" if layer_type else "the layer has no known type",
@@ -87,6 +88,16 @@ def _convert_layer(context: LayerContext, layer: Any) -> list[GraphLayer]:
     nested, context.nested = context.nested, []
     context.layer = outer
     return [GraphLayer(layer.name, layer_type, tuple(blobs)), *nested]
+
+
+def _hooked(context: LayerContext, layer: Any) -> LayerConverter | None:
+    """The converter that the caller gave for a layer."""
+    if not context.hooks:
+        return None
+    from mltoolkit.converters.neural_network.hooked import class_name_of, convert_hooked
+
+    hook = context.hooks.find(layer.name, class_name_of(layer))
+    return None if hook is None else functools.partial(convert_hooked, hook=hook)
 
 
 def unconverted(layers: Iterable[Any]) -> list[GraphLayer]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mltoolkit.converters.neural_network.blob_uses import BlobUses
 from mltoolkit.converters.neural_network.context import LayerContext
@@ -19,6 +19,9 @@ from mltoolkit.graph.builder import GraphBuilder
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.graph.passes import optimize
 
+if TYPE_CHECKING:
+    from mltoolkit.converters.hooks import HookSet
+
 
 def network_to_graph(
     spec: Any,
@@ -26,6 +29,7 @@ def network_to_graph(
     custom_layers: CustomLayerSet | None = None,
     input_shapes: Mapping[str, tuple[int, ...]] | None = None,
     interface: Interface | None = None,
+    hooks: HookSet | None = None,
 ) -> ModelGraph:
     """Convert a Core ML neural network to an ONNX graph.
 
@@ -35,11 +39,13 @@ def network_to_graph(
         input_shapes: shapes of array inputs, and (height, width) of image inputs, that differ from the
             described ones; needed for every input whose described shape has sizes of 0.
         interface: what ``read_interface(spec)`` gave, to save reading it again.
+        hooks: the caller's conversion functions, which go before the converters here.
 
     Raises:
         UnsupportedModelError: the model is no neural network, or has a layer that cannot be converted.
         MissingCustomLayerError: a custom layer has no Python class.
         InvalidModelError: the network contradicts itself or its description.
+        ConversionHookError: a conversion function raised, or returned something wrong.
     """
     kind = spec.WhichOneof("Type")
     network = network_of(spec)
@@ -56,6 +62,7 @@ def network_to_graph(
         rank5=rank5,
         custom_layers=custom_layers or CustomLayerSet(),
         uses=BlobUses(network.layers, _blobs_given_out(network, interface)),
+        hooks=hooks,
     )
     declare_inputs(context, network, interface, shapes)
     messages = list(chained_layers(spec, network)) if is_kraken(spec) else network.layers
@@ -66,6 +73,7 @@ def network_to_graph(
         interface=interface,
         probabilities=probabilities,
         custom_layers=context.custom_nodes,
+        custom_descriptions=context.custom_descriptions,
         layers=layers,
     )
     optimize(graph.model)

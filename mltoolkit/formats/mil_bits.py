@@ -19,6 +19,22 @@ def packed_bytes(count: int, bits: int) -> int:
     return (count * bits + 7) // 8
 
 
+def pack_elements(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    """Pack codes of shape (n,), each below 2**bits, into ``packed_bytes(n, bits)`` bytes; spare bits are zero."""
+    if bits == 8:
+        return codes
+    groups = np.zeros((-(-codes.size // _GROUP), _GROUP), dtype=np.uint8)
+    groups.reshape(-1)[: codes.size] = codes
+    packed = np.empty((len(groups), bits), dtype=np.uint8)
+    for start in range(0, len(groups), _BLOCK_GROUPS):
+        block = groups[start : start + _BLOCK_GROUPS]
+        words = block[:, 0].astype("<u8")
+        for position in range(1, _GROUP):
+            words |= block[:, position].astype("<u8") << np.uint64(bits * position)
+        packed[start : start + len(block)] = words.view(np.uint8).reshape(-1, 8)[:, :bits]
+    return packed.reshape(-1)[: packed_bytes(codes.size, bits)]
+
+
 def unpack_elements(data: NDArray[np.uint8], bits: int, count: int, *, signed: bool = False) -> NDArray[np.generic]:
     """Unpack elements.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
+from mltoolkit.custom_layers.description import CustomLayerDescription
 from mltoolkit.custom_layers.protocol import CustomLayer
 from mltoolkit.formats.features import Interface
 from mltoolkit.graph.builder import Dimension
@@ -66,7 +67,8 @@ class ModelGraph:
         model: the ONNX model.
         interface: the described inputs and outputs.
         probabilities: name of the graph output that holds a classifier's probabilities, else "".
-        custom_layers: the custom layers, by the name of their node.
+        custom_layers: the custom layers that can run here, by the name of their node.
+        custom_descriptions: what the model file (or a conversion function) says of every custom layer, likewise.
         layers: the source model's layers in order, with the values that hold their outputs; those inside a branch or
             loop of a neural network follow it, without outputs if they can never run.
         states: what the model keeps between predictions; further inputs and outputs of the graph.
@@ -78,3 +80,4 @@ class ModelGraph:
     custom_layers: dict[str, CustomNode] = field(default_factory=dict)
     layers: tuple[GraphLayer, ...] = ()
     states: tuple[GraphState, ...] = ()
+    custom_descriptions: dict[str, CustomLayerDescription] = field(default_factory=dict)
