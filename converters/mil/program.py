@@ -49,6 +49,7 @@ class ProgramWriter:
     def __init__(self, target: CoreMLTarget, custom_layers: dict[str, CustomLayerDescription]) -> None:
         self.format = target.format
         self.specification_version = target.specification_version
+        self.precision = target.precision
         self.custom_layers = custom_layers
         self.unsupported = UnsupportedLayers()
         self._vars: dict[ir.Value, Var] = {}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mltoolkit.converters.mil.compressed_weights import compressed_var
+
 if TYPE_CHECKING:
     from coremltools.converters.mil.mil import Var
 
@@ -23,4 +25,7 @@ def weight_var(value: ir.Value, array: NDArray[Any], program: ProgramWriter) -> 
     """
     from coremltools.converters.mil.mil import Builder as mb  # noqa: N813
 
+    compressed = compressed_var(value, array, program, value.name or "constant")
+    if compressed is not None:
+        return compressed
     return mb.const(val=array, name=value.name or "constant")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mltoolkit.converters.mil.building import BuiltProgram, build_program
+from mltoolkit.converters.mil.compressed_weights import forget_codes, with_needed_target
 from mltoolkit.converters.mil.custom import fill_custom_layers
 from mltoolkit.converters.mil.description import describe
 from mltoolkit.converters.mil.interface import DeclaredInterface, declare_interface
@@ -35,12 +36,14 @@ class WrittenModel:
             or delete it.
         renamed: inputs and outputs that had to be called otherwise, the source's name → the name in the model.
         operations: how many operations (or layers) of each type the model has.
+        notes: what was chosen for the user, or could not be kept.
     """
 
     spec: Any
     weights_dir: Path | None
     renamed: dict[str, str] = field(default_factory=dict)
     operations: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
@@ -55,6 +58,7 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
         UnsupportedLayersError: nodes cannot be written; it names all of them.
         UnsupportedModelError: Core ML has no such inputs or outputs, or coremltools fails.
     """
+    target, notes = with_needed_target(source.model, target)
     interface = declare_interface(source.model.graph, target)
     names = class_names(target.classifier, interface) if target.classifier is not None else None
     with quiet_coremltools():
@@ -72,7 +76,9 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
             if weights is not None:
                 shutil.rmtree(weights, ignore_errors=True)
             raise
-    return WrittenModel(_in_our_classes(spec), weights, interface.renamed, operations)
+        finally:
+            forget_codes(source.model)
+    return WrittenModel(_in_our_classes(spec), weights, interface.renamed, operations, notes)
 
 
 def _check_classes(names: ClassNames, interface: DeclaredInterface, built: BuiltProgram) -> None:
