@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mltoolkit.custom_layers import CustomLayerSet
-from mltoolkit.errors import ArgumentError, InvalidModelError, MLToolkitError, did_you_mean
+from mltoolkit.errors import ArgumentError, InvalidModelError, MLToolkitError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.features import Interface, read_interface
 from mltoolkit.formats.networks import pipeline_stages
 from mltoolkit.formats.weight_blob import WeightFolder
@@ -46,7 +46,14 @@ class PipelinePredictor:
             if name not in self._stages:
                 spec = self._specs[name]
                 try:
-                    self._stages[name] = make_predictor(spec, read_interface(spec), self._custom_layers, self._weights)
+                    interface = read_interface(spec)
+                    if interface.states:
+                        raise UnsupportedModelError(
+                            "a model with states cannot be run inside a pipeline: the format does not say how a "
+                            "pipeline keeps them",
+                            fix="Run the models of model.stages one after the other, each with its make_state()",
+                        )
+                    self._stages[name] = make_predictor(spec, interface, self._custom_layers, self._weights)
                 except MLToolkitError as error:
                     raise _at_stage(error, name) from error
             return self._stages[name]
