@@ -15,18 +15,32 @@ Writer = Callable[["NodeContext"], Any]
 
 # One module an operator family; importing it registers its writers.
 FAMILIES = (
+    "activation",
     "blocks_of_pixels",
+    "constants",
     "convolution",
+    "convolution_transpose",
     "elementwise_binary",
     "elementwise_unary",
     "filling",
     "gathering",
+    "grid_sample",
     "gru",
+    "joining",
+    "linear",
     "lstm",
+    "normalization",
     "ordering",
+    "padding",
+    "pooling",
+    "reduction",
     "resizing",
+    "roi_align",
     "scattering",
     "selection",
+    "shape",
+    "slicing",
+    "softmax",
 )
 
 _registry = Registry[Writer]("mltoolkit.converters.mil", FAMILIES, "operator")

@@ -46,7 +46,8 @@ def convert_resample(context: MilContext) -> None:
         # One more pixel around holds the value: beyond it, the border is repeated.
         value = context.constant(real_number(context, "padding_value", 0.0))
         image = context.op("Pad", image, context.constant([0, 0, 1, 1, 0, 0, 1, 1]), value)
-        points = _add(context, points, [1, 1])
+        # Rounded before they move by an odd number, which would make even ones of odd ones.
+        points = _add(context, context.op("Round", points) if nearest else points, [1, 1])
         sizes = [size + 2 for size in sizes]
     elif padding == "reflection":
         points = _mirrored(context, points, [max(1, size - 1) for size in sizes])

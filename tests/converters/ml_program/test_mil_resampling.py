@@ -101,6 +101,20 @@ def test_resample(sampling: str, padding: str, coordinates: str, aligned: bool) 
     check_one("resample", arrays, modes, resampled(points, modes), tolerance=TOLERANCE)
 
 
+def test_halves_go_to_the_even_pixel() -> None:
+    points = np.array([0.5, 1.5, 2.5, -0.5, 3.5], dtype=np.float32)
+    grid = np.stack(np.broadcast_arrays(points, points[:4, np.newaxis]), axis=-1)[np.newaxis]
+    grid = np.repeat(grid, 2, axis=0)
+    modes = {
+        "sampling_mode": "nearest",
+        "padding_mode": "constant",
+        "padding_value": np.float32(6.5),
+        "coordinates_mode": "unnormalized",
+        "align_corners": np.bool_(False),
+    }
+    check_one("resample", {"x": X, "coordinates": grid}, modes, resampled(grid, modes), tolerance=TOLERANCE)
+
+
 @pytest.mark.parametrize("padding", PADDINGS)
 def test_resample_at_whole_numbers_of_an_image_of_one_row(padding: str) -> None:
     image = X[:, :, :1]
