@@ -52,15 +52,20 @@ def class_names(classifier: Classifier, interface: DeclaredInterface) -> ClassNa
     for name in (label, probabilities):
         if name in taken or label == probabilities or not name:
             raise ArgumentError(f"{name!r} cannot name an output of the classifier: the model has one of that name")
-    return ClassNames(_labels(classifier), label, probabilities, known[wanted])
+    return ClassNames(read_labels(classifier), label, probabilities, known[wanted])
 
 
-def _labels(classifier: Classifier) -> tuple[str, ...] | tuple[int, ...]:
+def read_labels(classifier: Classifier) -> tuple[str, ...] | tuple[int, ...]:
+    """The labels by class index, read from their file where one is given.
+
+    Raises:
+        ArgumentError: there are none, they are neither texts nor whole numbers, or the file cannot be read.
+    """
     given = classifier.labels
     if isinstance(given, (str, os.PathLike)):
         path = Path(given)
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ArgumentError(
                 f"the class labels cannot be read from {str(path)!r}: {error}",
@@ -69,6 +74,10 @@ def _labels(classifier: Classifier) -> tuple[str, ...] | tuple[int, ...]:
         while lines and not lines[-1].strip():
             lines.pop()
         given = [line.strip() for line in lines]
+        if "" in given:
+            raise ArgumentError(
+                f"line {given.index('') + 1} of the class labels is empty", where=str(path), fix="Give each a name"
+            )
     labels: tuple[Any, ...] = tuple(given)
     texts = all(isinstance(label, str) for label in labels)
     numbers = all(isinstance(label, int) and not isinstance(label, bool) for label in labels)

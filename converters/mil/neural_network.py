@@ -25,7 +25,7 @@ def finish_network(spec: Any, target: CoreMLTarget, interface: DeclaredInterface
     if names is not None:
         _make_classifier(spec, names)
     if target.precision == "float16":
-        _halve(spec)
+        halve_weights(spec)
 
 
 def _preprocess(network: Any, item: DeclaredInput) -> None:
@@ -60,7 +60,7 @@ def _make_classifier(spec: Any, names: ClassNames) -> None:
     spec.neuralNetworkClassifier.CopyFrom(classifier)
 
 
-def _halve(spec: Any) -> None:
+def halve_weights(spec: Any) -> None:
     """Store what Core ML takes in float16 so."""
     for weight in iter_weight_fields(spec):
         if weight.storage in (Storage.ANY, Storage.FLOATS) and encoding_of(weight.params) is Encoding.FLOAT32:

@@ -36,7 +36,7 @@ def settle_names(imported: Imported, options: Options) -> Options:
         rename(imported.hub, names)
         if imported.reference is not None:
             imported.reference = RenamedReference(imported.reference, names)
-        target = _renamed_target(target, names)
+        target = renamed_target(target, names)
     return replace(options, target=target)
 
 
@@ -58,7 +58,8 @@ def _filled(asked: CoreMLTarget, own: CoreMLTarget) -> CoreMLTarget:
     return replace(asked, inputs=inputs, outputs=outputs, metadata=metadata, classifier=classifier)
 
 
-def _renamed_target(target: CoreMLTarget, names: Mapping[str, str]) -> CoreMLTarget:
+def renamed_target(target: CoreMLTarget, names: Mapping[str, str]) -> CoreMLTarget:
+    """A target that speaks of inputs and outputs by their new names."""
     classifier = target.classifier
     if isinstance(classifier, Classifier) and classifier.probabilities is not None:
         classifier = replace(classifier, probabilities=names.get(classifier.probabilities, classifier.probabilities))

@@ -1,0 +1,1 @@
+"""PyTorch and TensorFlow models, which coremltools' own converters take."""
