@@ -236,7 +236,8 @@ class Model(ModelDescription):
 
         Returns:
             Output name → value, as coremltools gives them on a Mac: the label, the dictionary label → probability,
-            PIL images, NumPy arrays of the described type. A list of dictionaries for a list.
+            PIL images (colours in mode RGBA, gray in L, float16 in F), NumPy arrays of the described type (float16
+            ones too, which coremltools widens to float32). A list of dictionaries for a list.
 
         Raises:
             InputError: an input is missing, misspelt or of the wrong form.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Crop = Literal["whole", "center"]
 CROPS = ("whole", "center")
+_OPAQUE = 255
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,11 @@ def _resize(picture: Image.Image, size: tuple[int, int], crop: Crop) -> Image.Im
 
 
 def to_image(feature: ImageFeature, array: NDArray[np.float32]) -> Image.Image:
-    """An image output (C, H, W) as a PIL image, rounded and clipped to 0..255.
+    """An image output (C, H, W) as the PIL image that coremltools makes of it on a Mac.
 
-    A ``GRAY_FLOAT16`` output becomes a floating image (PIL mode F), not clipped.
+    Colours come in mode RGBA, opaque: Core ML fills buffers of 32 bits a pixel, and coremltools' bindings
+    (coremlpython/CoreMLPythonUtils.mm, convertImageValueToPython) pass all four channels on. Gray comes in mode L.
+    Both are rounded and clipped to 0..255. A ``GRAY_FLOAT16`` output comes in mode F, not clipped.
     """
     from PIL import Image
 
@@ -170,6 +173,6 @@ def to_image(feature: ImageFeature, array: NDArray[np.float32]) -> Image.Image:
     pixels = np.clip(np.rint(np.nan_to_num(array, nan=0.0)), 0, 255).astype(np.uint8)
     if feature.channels == 1:
         return Image.fromarray(pixels[0])
-    if feature.color_space == "BGR":
-        pixels = pixels[::-1]
-    return Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    rgba = np.full((*pixels.shape[1:], 4), _OPAQUE, dtype=np.uint8)
+    rgba[:, :, :3] = (pixels[::-1] if feature.color_space == "BGR" else pixels).transpose(1, 2, 0)
+    return Image.fromarray(rgba)

@@ -141,7 +141,21 @@ def test_image_outputs_undo_the_preparation(color_space: str) -> None:
     feature = image_feature(color_space=color_space)
     pixels = random_pixels(4, 6) if color_space == "GRAY" else random_pixels(4, 6, 3)
     picture = to_image(feature, prepare_image(feature, pixels).array[0])
-    np.testing.assert_array_equal(np.asarray(picture), pixels)
+    if color_space == "GRAY":
+        assert picture.mode == "L"
+        np.testing.assert_array_equal(np.asarray(picture), pixels)
+    else:
+        # Apple's own tests (test/sklearn_tests/test_io_types.py) expect this mode; every pixel is opaque.
+        assert picture.mode == "RGBA"
+        np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), pixels)
+        assert picture.getextrema()[3] == (255, 255)
+    again = prepare_image(feature, picture)
+    np.testing.assert_array_equal(again.array, prepare_image(feature, pixels).array)
+
+
+def test_half_precision_image_outputs_are_floating_and_not_clipped() -> None:
+    picture = to_image(image_feature(3, 1, "GRAY_FLOAT16"), np.array([[[-3.5, 0.25, 300]]], dtype=np.float32))
+    assert picture.mode == "F" and np.asarray(picture).tolist() == [[-3.5, 0.25, 300]]
 
 
 def test_image_outputs_are_rounded_and_clipped() -> None:
