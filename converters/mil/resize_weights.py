@@ -132,7 +132,8 @@ def _kernel(how: Resampling, distances: NDArray[np.float64]) -> NDArray[np.float
     """What an element counts at a distance from a position, in elements."""
     far = np.abs(distances)
     if how.mode == "linear":
-        return np.maximum(0, 1 - far)
+        falling: NDArray[np.float64] = np.maximum(0, 1 - far)
+        return falling
     a = how.cubic_coefficient
     near = ((a + 2) * far - (a + 3)) * far * far + 1
     wide = ((a * far - 5 * a) * far + 8 * a) * far - 4 * a
