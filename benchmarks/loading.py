@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from children import PEAK, run_child
 from native_onnx import export
 from numpy.typing import NDArray
 from resnet50_shape import resnet50_spec
@@ -36,24 +36,8 @@ _SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "s
 _SQUEEZENET = _SHARED / "coreml" / "SqueezeNet_fp32.mlmodel"
 _SQUEEZENET_TWIN = _SHARED / "onnx" / "squeezenet_v1.1_from_apple_fp16.onnx"
 
-_PEAK = """
-import sys
-def peak():
-    "Bytes; not ru_maxrss where there is another way, since a child starts with its parent's."
-    try:
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-    except OSError:
-        pass
-    if sys.platform == "win32":
-        import psutil
-        return psutil.Process().memory_info().peak_wset
-    import resource
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-"""
-
 _LOAD = (
-    _PEAK
+    PEAK
     + """
 import json, time
 import numpy, onnx, onnx_ir, onnxruntime, PIL.Image
@@ -75,7 +59,7 @@ print(json.dumps([wall, cpu, next_wall, next_cpu, loaded - base, predicted - bas
 )
 
 _LOAD_NATIVE = (
-    _PEAK
+    PEAK
     + """
 import json, time
 import numpy, onnxruntime
@@ -135,16 +119,6 @@ except SystemExit:
 """
 
 
-def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    # An installed package has its bytecode; writing it here is the first run's work.
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    result = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise SystemExit(result.stderr)
-    return result
-
-
 def _children_seconds() -> float:
     if sys.platform == "win32":
         return float("nan")
@@ -168,7 +142,7 @@ def _interleaved(
 
 
 def _load(arguments: list[str]) -> Sequence[float]:
-    measured: list[float] = json.loads(_run(arguments).stdout)
+    measured: list[float] = json.loads(run_child(arguments).stdout)
     return measured
 
 
@@ -179,7 +153,7 @@ def _least_and_median(rows: NDArray[np.float64]) -> str:
 
 def _start(arguments: list[str]) -> tuple[float, float]:
     wall, cpu = time.perf_counter(), _children_seconds()
-    _run(arguments)
+    run_child(arguments)
     return time.perf_counter() - wall, _children_seconds() - cpu
 
 
@@ -221,7 +195,7 @@ def _print_imported() -> None:
         ("mltoolkit --help", _HELP, (*_NEVER, "onnx", "onnx_ir", "onnxruntime")),
         ("load and predict", _PREDICT_DIGITS, _NEVER),
     ):
-        found = json.loads(_run(["-c", _IMPORTED.format(code=code, names=names)]).stderr.splitlines()[-1])
+        found = json.loads(run_child(["-c", _IMPORTED.format(code=code, names=names)]).stderr.splitlines()[-1])
         print(f"{name:28}{', '.join(found) or 'none'} (of {', '.join(names)})")
 
 

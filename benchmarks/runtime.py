@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from contest import HEADING, Contest, measure
 from mobilenetv2_shape import mobilenetv2_spec
 from native_onnx import export
 from numpy.typing import NDArray
@@ -36,19 +34,6 @@ _SQUEEZENET = (
     _SHARED / "coreml" / "SqueezeNetFP16.mlmodel",
     _SHARED / "onnx" / "squeezenet_v1.1_from_apple_fp16.onnx",
 )
-# A stretch of inferences this long is well above the clock's resolution.
-_STRETCH_SECONDS = 0.05
-
-Probabilities = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Contest:
-    """One network, run in two ways on the same picture."""
-
-    name: str
-    ours: Callable[[], Probabilities]
-    theirs: Callable[[], Probabilities]
 
 
 def _normalised(model: mltoolkit.Model, feature: ImageFeature, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -87,29 +72,6 @@ def _contests() -> Iterator[Contest]:
         yield _contest(name, mltoolkit.Model.from_spec(spec), export(spec))
 
 
-def _cpu_seconds(run: Callable[[], Any], repeats: int) -> float:
-    start = time.process_time()
-    for _ in range(repeats):
-        run()
-    return (time.process_time() - start) / repeats
-
-
-def _measure(contest: Contest, rounds: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """CPU seconds of one inference in each round: ours, theirs."""
-    expected = contest.theirs()
-    difference = np.abs(contest.ours() - expected).max() / expected.std()
-    # Folding a batch normalisation changes the last bits of the weights only.
-    if not difference < 1e-3:
-        raise SystemExit(f"{contest.name}: the probabilities differ by {difference:.1e} of their deviation")
-    repeats = max(1, round(_STRETCH_SECONDS / _cpu_seconds(contest.theirs, 3)))
-    ours, theirs = np.empty(rounds), np.empty(rounds)
-    for index in range(rounds):
-        first_ours, first_theirs = _cpu_seconds(contest.ours, repeats), _cpu_seconds(contest.theirs, repeats)
-        last_theirs, last_ours = _cpu_seconds(contest.theirs, repeats), _cpu_seconds(contest.ours, repeats)
-        ours[index], theirs[index] = (first_ours + last_ours) / 2, (first_theirs + last_theirs) / 2
-    return ours, theirs
-
-
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -118,15 +80,9 @@ def main() -> None:
     options = parser.parse_args()
     rounds = 5 if options.quick else options.rounds
     print(f"onnxruntime {ort.__version__}, one thread, median of {rounds} rounds")
-    print(f"{'':20}{'ours ms':>10}{'native ms':>12}{'ours ÷ native':>16}{'quartiles':>16}")
+    print(HEADING)
     for contest in _contests():
-        ours, theirs = _measure(contest, rounds)
-        low, median, high = np.percentile(ours / theirs, (25, 50, 75))
-        print(
-            f"{contest.name:20}{np.median(ours) * 1e3:10.2f}{np.median(theirs) * 1e3:12.2f}"
-            f"{median:16.3f}{f'{low:.3f}-{high:.3f}':>16}",
-            flush=True,
-        )
+        print(measure(contest, rounds), flush=True)
 
 
 if __name__ == "__main__":
