@@ -7,13 +7,15 @@ from typing import Any
 
 from mltoolkit.converters.mil.interface import DeclaredInput, DeclaredInterface
 from mltoolkit.converters.mil.labels import class_names
-from mltoolkit.converters.mil.target import Classifier, CoreMLTarget, ImageInput, SizeRange
+from mltoolkit.converters.mil.target import CoreMLTarget, ImageInput, SizeRange
 
 # ArrayFeatureType.ArrayDataType and ImageFeatureType.ColorSpace of FeatureTypes.proto.
 _ARRAY_TYPES = {"fp32": 65568, "int32": 131104, "bool": 131104}
 _COLOR_SPACES = {"GRAYSCALE": 10, "RGB": 20, "BGR": 30, "GRAYSCALE_FLOAT16": 40}
 # Image flexibility and half-precision gray came with specifications 3 and 7.
 _GRAY_FLOAT16_VERSION = 7
+# Default values of optional inputs, in neural networks.
+_DEFAULTS_VERSION = 5
 
 
 def describe(
@@ -30,13 +32,15 @@ def describe(
     description = spec.description
     del description.input[:]
     for given in interface.inputs:
-        _describe_input(description.input.add(), given)
+        _describe_input(description.input.add(), given, target.format == "mlpackage")
+        if given.missing and target.format == "mlmodel":
+            spec.specificationVersion = max(spec.specificationVersion, _DEFAULTS_VERSION)
         if given.image is not None and given.image.color == "GRAYSCALE_FLOAT16":
             spec.specificationVersion = max(spec.specificationVersion, _GRAY_FLOAT16_VERSION)
     label_outputs = list(description.output) if target.classifier is not None else []
     del description.output[:]
     if target.classifier is not None:
-        _describe_labels(spec, target.classifier, interface, label_outputs)
+        _describe_labels(spec, target, interface, label_outputs)
     probabilities = _probabilities_name(target, interface)
     for item, shape in zip(interface.outputs, output_shapes, strict=True):
         if item.name == probabilities:
@@ -69,7 +73,7 @@ def _probabilities_name(target: CoreMLTarget, interface: DeclaredInterface) -> s
     return class_names(target.classifier, interface).output
 
 
-def _describe_input(feature: Any, item: DeclaredInput) -> None:
+def _describe_input(feature: Any, item: DeclaredInput, program: bool) -> None:
     feature.name, feature.shortDescription = item.name, item.description
     default = item.default
     if isinstance(item.image, ImageInput):
@@ -87,6 +91,12 @@ def _describe_input(feature: Any, item: DeclaredInput) -> None:
     array = feature.type.multiArrayType
     array.dataType = _ARRAY_TYPES[item.kind]
     array.shape.extend(default)
+    if item.missing is not None:
+        feature.type.isOptional = True
+        # Neural networks have default values since specification 5; zero is theirs without one.
+        if program or item.missing:
+            field = "intDefaultValue" if item.kind != "fp32" else "floatDefaultValue"
+            setattr(array, field, int(item.missing) if item.kind != "fp32" else item.missing)
     if item.shapes:
         for shape in item.shapes:
             array.enumeratedShapes.shapes.add().shape.extend(shape)
@@ -102,12 +112,16 @@ def _bound(bounds: Any, size: int | SizeRange) -> None:
         bounds.lowerBound, bounds.upperBound = size.lower, -1 if size.upper is None else size.upper
 
 
-def _describe_labels(spec: Any, classifier: Classifier, interface: DeclaredInterface, written: list[Any]) -> None:
+def _describe_labels(spec: Any, target: CoreMLTarget, interface: DeclaredInterface, written: list[Any]) -> None:
     """The two outputs of a classifier: the likeliest label and the dictionary of probabilities."""
-    names = class_names(classifier, interface)
+    assert target.classifier is not None
+    names = class_names(target.classifier, interface)
     description = spec.description
-    label = description.output.add(name=names.label)
-    probabilities = description.output.add(name=names.probabilities)
+    texts = target.metadata.descriptions
+    label = description.output.add(name=names.label, shortDescription=texts.get(names.label, ""))
+    probabilities = description.output.add(
+        name=names.probabilities, shortDescription=texts.get(names.probabilities, "")
+    )
     if isinstance(names.labels[0], int):
         label.type.int64Type.SetInParent()
         probabilities.type.dictionaryType.int64KeyType.SetInParent()
@@ -125,13 +139,27 @@ def _rename_probabilities(spec: Any, written: list[Any], name: str) -> None:
     old = next(item.name for item in written if item.type.WhichOneof("Type") == "dictionaryType")
     for function in spec.mlProgram.functions.values():
         for block in function.block_specializations.values():
-            for index, output in enumerate(block.outputs):
-                if output == old:
-                    block.outputs[index] = name
-            for operation in block.operations:
-                for output in operation.outputs:
-                    if output.name == old:
-                        output.name = name
+            # The tensor that the dictionary is made of often has its name in the source.
+            taken = {output.name for operation in block.operations for output in operation.outputs}
+            tensor = f"{name}_tensor"
+            while tensor in taken:
+                tensor += "_"
+            _rename(block, {old: name, name: tensor} if old != name else {})
+
+
+def _rename(block: Any, names: dict[str, str]) -> None:
+    """Call values of a block otherwise, where they are made and where they are used."""
+    for index, output in enumerate(block.outputs):
+        block.outputs[index] = names.get(output, output)
+    for operation in block.operations:
+        for output in operation.outputs:
+            output.name = names.get(output.name, output.name)
+        for given in operation.inputs.values():
+            for argument in given.arguments:
+                if argument.name in names:
+                    argument.name = names[argument.name]
+        for inner in operation.blocks:
+            _rename(inner, names)
 
 
 def _describe_model(metadata: Any, target: CoreMLTarget) -> None:

@@ -36,6 +36,7 @@ class DeclaredInput:
         shapes: the enumerated shapes; the first is the default.
         image: its picture's properties, all of them set; None for an array.
         description: what it is, for people.
+        missing: what all its elements are where a caller leaves it out; None for an input that must be given.
     """
 
     value: ir.Value
@@ -46,6 +47,7 @@ class DeclaredInput:
     shapes: tuple[tuple[int, ...], ...] = ()
     image: ImageInput | None = None
     description: str = ""
+    missing: float | None = None
 
     @property
     def default(self) -> tuple[int, ...]:
@@ -176,7 +178,8 @@ def _declare_input(value: ir.Value, name: str, target: CoreMLTarget) -> Declared
         declared = _declare_array(value, name, kind, source, symbols, given or ArrayInput())
     if given is not None and given.description:
         description = given.description
-    declared = replace(declared, description=description)
+    missing = given.default if isinstance(given, ArrayInput) else None
+    declared = replace(declared, description=description, missing=missing)
     return declared if target.format == "mlmodel" else replace(declared, sizes=_bounded(declared.sizes))
 
 

@@ -63,11 +63,13 @@ class ArrayInput:
             left out.
         shapes: instead, the shapes that the model takes (enumerated shapes); the first is the default.
         description: what it is, for people.
+        default: what all its elements are where a caller leaves the input out; None for an input that must be given.
     """
 
     shape: Sequence[int | SizeRange | None] | None = None
     shapes: Sequence[Sequence[int]] = ()
     description: str = ""
+    default: float | None = None
 
     def __post_init__(self) -> None:
         if self.shape is not None and self.shapes:
