@@ -1,0 +1,149 @@
+"""One graph for many input sizes, made of the graphs for several of them.
+
+The hub holds a Core ML model for inputs of fixed sizes. Where the model takes others too, graphs for some of them are
+compared node by node: what is the same in all of them holds for every size, and sizes that differ become symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from mltoolkit.graph.captured import bodies
+
+
+class NotFlexible(Exception):  # a finding, caught where the graphs were made
+    """The graphs differ in more than sizes; the message says where."""
+
+
+def generalize(models: Sequence[ir.Model]) -> ir.Model:
+    """The graph that all of the models are.
+
+    Args:
+        models: the same network for different input sizes, at least two. Sizes that are equal in all of them are
+            taken for equal always.
+
+    Returns:
+        A copy of the first in which sizes that differ are symbols.
+
+    Raises:
+        NotFlexible: a node, an attribute or a weight depends on the input sizes.
+    """
+    result = models[0].clone()
+    graphs = [result.graph, *(model.graph for model in models[1:])]
+    columns: dict[ir.Value, tuple[ir.Value, ...]] = {}
+    for inputs in _together([graph.inputs for graph in graphs], "its inputs"):
+        columns[inputs[0]] = inputs
+    for nodes in _together([list(graph) for graph in graphs], "its nodes"):
+        _compare(nodes)
+        for index, values in enumerate(_together([node.inputs for node in nodes], f"inputs of {nodes[0].name!r}")):
+            _match_input(nodes[0], index, values, columns, result.graph)
+        for outputs in _together([node.outputs for node in nodes], f"outputs of {nodes[0].name!r}"):
+            columns[outputs[0]] = outputs
+    symbols: dict[tuple[int, ...], str] = {}
+    for first, column in columns.items():
+        first.shape = _common_shape(first, column, symbols)
+    return result
+
+
+def _together(rows: Sequence[Sequence[Any]], what: str) -> list[tuple[Any, ...]]:
+    if len({len(row) for row in rows}) != 1:
+        raise NotFlexible(f"{what} are others for other input sizes")
+    return list(zip(*rows, strict=True))
+
+
+def _compare(nodes: Sequence[ir.Node]) -> None:
+    first = nodes[0]
+    if bodies(first):
+        raise NotFlexible(f"the loop or branch {first.name!r} is made for fixed sizes")
+    for node in nodes[1:]:
+        if (node.op_type, node.domain) != (first.op_type, first.domain):
+            raise NotFlexible(f"the operation {first.name!r} is another for other input sizes")
+        if {name: _plain(item) for name, item in node.attributes.items()} != {
+            name: _plain(item) for name, item in first.attributes.items()
+        }:
+            raise NotFlexible(f"the parameters of {first.name!r} ({first.op_type}) depend on the input sizes")
+
+
+def _plain(attribute: ir.Attr) -> Any:
+    value = attribute.value
+    return value.numpy().tolist() if attribute.type == ir.AttributeType.TENSOR else value
+
+
+def _match_input(
+    node: ir.Node,
+    index: int,
+    values: Sequence[ir.Value | None],
+    columns: dict[ir.Value, tuple[ir.Value, ...]],
+    graph: ir.Graph,
+) -> None:
+    first = values[0]
+    if any((value is None) != (first is None) for value in values):
+        raise NotFlexible(f"the inputs of {node.name!r} are others for other input sizes")
+    if first is None:
+        return
+    if first.const_value is None:
+        if columns.get(first) != tuple(values):
+            raise NotFlexible(f"the operation {node.name!r} reads something else for other input sizes")
+        return
+    tensors = [value.const_value for value in values if value is not None and value.const_value is not None]
+    arrays = [tensor.numpy() for tensor in tensors]
+    alike = {(array.shape, array.dtype) for array in arrays}
+    if len(arrays) != len(values) or len(alike) != 1:
+        raise NotFlexible(f"a constant of {node.name!r} depends on the input sizes")
+    if all(np.array_equal(array, arrays[0]) for array in arrays[1:]):
+        return
+    if node.op_type != "Reshape" or index != 1:
+        raise NotFlexible(f"a constant of {node.name!r} ({node.op_type}) depends on the input sizes")
+    node.replace_input_with(1, _reshape_target(node, arrays, columns, graph))
+
+
+def _reshape_target(
+    node: ir.Node, arrays: Sequence[Any], columns: dict[ir.Value, tuple[ir.Value, ...]], graph: ir.Graph
+) -> ir.Value:
+    """The target of a Reshape with 0 (the input's size at that place) or −1 (the rest) for sizes that differ."""
+    stacked = np.stack(arrays)
+    target = stacked[0].copy()
+    source = node.inputs[0]
+    assert source is not None
+    given = [value.shape for value in columns[source]]
+    open_sizes = []
+    for place in range(target.size):
+        sizes = stacked[:, place]
+        if (sizes == sizes[0]).all():
+            continue
+        kept = [shape[place] if shape is not None and place < len(shape) else None for shape in given]
+        if kept == sizes.tolist() and not node.attributes.get_int("allowzero", 0):
+            target[place] = 0
+        else:
+            open_sizes.append(place)
+    if len(open_sizes) > 1 or (open_sizes and (target == -1).any()):
+        raise NotFlexible(f"the shape that {node.name!r} gives depends on several input sizes")
+    for place in open_sizes:
+        target[place] = -1
+    name, number = f"{node.name}/shape", 1
+    while name in graph.initializers:
+        number += 1
+        name = f"{node.name}/shape_{number}"
+    tensor = ir.Tensor(target, name=name)
+    value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=tensor.shape, const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
+def _common_shape(first: ir.Value, column: Sequence[ir.Value], symbols: dict[tuple[int, ...], str]) -> ir.Shape | None:
+    shapes = [value.shape for value in column]
+    if any(shape is None for shape in shapes):
+        return None
+    sizes: list[Any] = []
+    for places in _together([list(shape or ()) for shape in shapes], f"the axes of {first.name!r}"):
+        if not all(isinstance(size, int) for size in places):
+            sizes.append(None)
+        elif len(set(places)) == 1:
+            sizes.append(places[0])
+        else:
+            sizes.append(symbols.setdefault(places, f"n{len(symbols) + 1}"))
+    return ir.Shape(sizes)
