@@ -61,10 +61,21 @@ def resize_node(
     scales: Sequence[float] = (),
     axes: Sequence[int] = SPATIAL,
 ) -> ir.Value:
-    """ONNX's Resize of ``axes`` of [N, C, H, W], to sizes or by scales."""
-    factors = builder.constant(np.asarray(scales, dtype=np.float32)) if scales else None
-    target = builder.constant(list(sizes)) if sizes else None
-    return builder.op("Resize", image, None, factors, target, attributes=attributes | {"axes": list(axes)})
+    """ONNX's Resize of ``axes`` of [N, C, H, W], to sizes or by scales.
+
+    Written for all axes where that is possible: onnxruntime's transpose optimizer forgets the attribute ``axes`` when
+    it moves a Transpose past a Resize.
+    """
+    shape = shape_of(image)
+    places = dict(zip(axes, scales or sizes, strict=True))
+    if scales:
+        factors = np.array([places.get(axis, 1.0) for axis in range(len(shape))], dtype=np.float32)
+        return builder.op("Resize", image, None, builder.constant(factors), attributes=attributes)
+    target = [size for size in (places.get(axis, size) for axis, size in enumerate(shape)) if isinstance(size, int)]
+    if len(target) == len(shape):
+        return builder.op("Resize", image, None, None, builder.constant(target), attributes=attributes)
+    given = builder.constant(list(sizes))
+    return builder.op("Resize", image, None, None, given, attributes=attributes | {"axes": list(axes)})
 
 
 def mix_axis(builder: GraphBuilder, value: ir.Value, axis: int, points: NDArray[np.float64]) -> ir.Value:

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from mltoolkit.converters.keras.context import LayerContext
 from mltoolkit.converters.keras.tensors import Tensor
 
@@ -179,6 +181,7 @@ def _normalized(context: LayerContext, x: Tensor, axis: Any, op_type: str) -> Te
 
 def glu(context: LayerContext, x: Tensor, axis: int = -1) -> Tensor:
     """The first half along an axis times the sigmoid of the second."""
+    context.output_shapes = ()  # Keras does not say that the axis is halved
     first, second = context.builder.ops(
         "Split", x.value, attributes={"axis": x.stored_axis(axis), "num_outputs": 2}, names=("", "")
     )
@@ -186,9 +189,10 @@ def glu(context: LayerContext, x: Tensor, axis: int = -1) -> Tensor:
 
 
 def sparsemax(context: LayerContext, x: Tensor, axis: int = -1) -> Tensor:
-    """Projection onto the simplex (Martins & Astudillo 2016): max(x − τ, 0) with the τ that makes it sum to 1.
+    """max(x − τ, 0), as Keras computes it.
 
-    With z sorted downwards and k the number of places i (from 1) where 1 + i · zᵢ > Σⱼ≤ᵢ zⱼ, τ = (Σⱼ≤ₖ zⱼ − 1) / k.
+    With z sorted downwards, Sᵢ = Σⱼ≤ᵢ zⱼ and k the number of places i (from 1) where 1 + i · zᵢ > Sᵢ, Keras takes
+    τ = (Σᵢ≤ₖ Sᵢ − 1) / k, where Martins & Astudillo 2016 have (Sₖ − 1) / k.
     """
     place = x.stored_axis(axis)
     size = x.stored_shape[place]
@@ -198,14 +202,13 @@ def sparsemax(context: LayerContext, x: Tensor, axis: int = -1) -> Tensor:
         "TopK", x.value, context.constant([size]), attributes={"axis": place, "largest": 1}, names=("", "")
     )
     sums = context.op("CumSum", ordered, context.constant(place))
-    counts = context.constant([float(i) for i in range(1, size + 1)])
-    counts = context.op("Reshape", counts, context.constant([size if i == place else 1 for i in range(x.rank)]))
+    counts = np.arange(1, size + 1, dtype=np.float32).reshape([size if i == place else 1 for i in range(x.rank)])
     one = context.constant(1.0)
-    support = context.op("Greater", context.op("Add", context.op("Mul", ordered, counts), one), sums)
-    flags = context.op("Cast", support, to=1)
+    bounds = context.op("Add", context.op("Mul", ordered, context.constant(counts)), one)
+    flags = context.op("Cast", context.op("Greater", bounds, sums), to=1)
     along = context.constant([place])
     count = context.op("ReduceSum", flags, along, keepdims=1)
-    total = context.op("ReduceSum", context.op("Mul", ordered, flags), along, keepdims=1)
+    total = context.op("ReduceSum", context.op("Mul", sums, flags), along, keepdims=1)
     tau = context.op("Div", context.op("Sub", total, one), count)
     return Tensor(context.op("Relu", context.op("Sub", x.value, tau)), x.moved)
 

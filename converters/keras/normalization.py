@@ -118,13 +118,10 @@ def convert_group_normalization(context: LayerContext) -> Tensor:
     """Each sample's channels in groups, each with its own mean and variance (Wu & He 2018)."""
     layer, x = context.source, context.tensor()
     axis = layer.axis % x.rank
-    if x.rank < 3:
-        context.refuse("its input has no axis but the channels", "LayerNormalization")
-    channels_first = axis == 1 and not x.moved
-    value = x.value if channels_first or axis != x.rank - 1 else context.layouts.channels_first(x)
-    result = Tensor(value, moved=not channels_first)
-    if not channels_first and axis != x.rank - 1:
-        context.refuse(f"its axis is {layer.axis}", "the channels at place 1 or at the end")
+    if x.rank < 3 or axis not in (1, x.rank - 1):
+        context.refuse(f"its axis is {layer.axis} of {x.rank}", "rank 3 or more, channels at place 1 or at the end")
+    result = context.layouts.unmoved(x) if axis == 1 else context.layouts.moved(x)
+    value = result.value
     shape = result.stored_shape
     channels = shape[1]
     if not isinstance(channels, int) or sum(not isinstance(size, int) for size in shape[1:]) > 1:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mltoolkit.converters.keras.tensors import Tensor
+from mltoolkit.converters.registry import Registry
 
 if TYPE_CHECKING:
     from mltoolkit.converters.keras.context import LayerContext
@@ -18,6 +18,7 @@ Converter = Callable[["LayerContext"], Tensor | Sequence[Tensor]]
 # One module a layer family; importing it registers its converters.
 FAMILIES = (
     "activation_layers",
+    "adaptive_pooling",
     "convolution",
     "convolution_transpose",
     "dense",
@@ -27,6 +28,7 @@ FAMILIES = (
     "normalization",
     "pooling",
     "reshaping",
+    "resizing",
     "scaling",
 )
 
@@ -39,8 +41,9 @@ class Registered:
     masks: bool
 
 
-_layers: dict[str, Registered] = {}
-_operations: dict[str, Registered] = {}
+_PACKAGE = "mltoolkit.converters.keras"
+_layers = Registry[Registered](_PACKAGE, FAMILIES, "Keras layer")
+_operations = Registry[Registered](_PACKAGE, FAMILIES, "Keras operation")
 
 
 def converts(*class_names: str, masks: bool = False) -> Callable[[Converter], Converter]:
@@ -51,35 +54,24 @@ def converts(*class_names: str, masks: bool = False) -> Callable[[Converter], Co
         masks: the function looks at the masks of its inputs. Without it a layer that Keras would give a mask to
             is refused.
     """
-    return functools.partial(_register, _layers, class_names, masks)
+    return functools.partial(_add, _layers, class_names, masks)
 
 
 def converts_operation(*class_names: str) -> Callable[[Converter], Converter]:
     """Register a function as the converter of operations: classes of ``keras.src.ops``, such as ``GetItem``."""
-    return functools.partial(_register, _operations, class_names, False)
+    return functools.partial(_add, _operations, class_names, False)
 
 
-def _register(table: dict[str, Registered], class_names: Sequence[str], masks: bool, function: Converter) -> Converter:
-    for class_name in class_names:
-        if class_name in table:
-            raise RuntimeError(f"two converters for the Keras class {class_name!r}")
-        table[class_name] = Registered(function, masks)
+def _add(registry: Registry[Registered], names: Sequence[str], masks: bool, function: Converter) -> Converter:
+    registry.add(names, Registered(function, masks))
     return function
 
 
 def layer_converters() -> dict[str, Registered]:
     """All converters of layers by class name."""
-    _load_families()
-    return _layers
+    return _layers.entries()
 
 
 def operation_converters() -> dict[str, Registered]:
     """All converters of operations by class name."""
-    _load_families()
-    return _operations
-
-
-@functools.cache
-def _load_families() -> None:
-    for family in FAMILIES:
-        import_module(f"mltoolkit.converters.keras.{family}")
+    return _operations.entries()

@@ -51,6 +51,9 @@ class ModelWalk:
         self.unsupported = UnsupportedLayers()
         self.custom_layers: dict[str, CustomLayerDescription] = {}
         self.records = LayerRecords()
+        # How many layers around the current one are followed call by call: what cannot be converted in one of
+        # those is a reason to refuse the layer as a whole.
+        self._followed = 0
 
     def to_numpy(self, value: Any) -> NDArray[Any]:
         """A number, array, variable or tensor of Keras' backend as NumPy array."""
@@ -123,6 +126,11 @@ class ModelWalk:
                 outputs = [result] if isinstance(result, Tensor) else list(result)
                 return self._recorded(context, with_masks(context, outputs))
         except LayerRefused as refusal:
+            if self._followed:
+                what = "keras.ops" if _is_operation(self.keras, source) else "layer"
+                raise LayerRefused(
+                    f"its call uses the {what} {class_name}: {refusal.reason}", refusal.closest
+                ) from None
             if not output_shapes:
                 raise  # a layer inside of a layer: the outer one is refused
             self.unsupported.add(path, class_name, refusal.reason, refusal.closest)
@@ -136,13 +144,19 @@ class ModelWalk:
     def _registered(self, source: Any, kind: type | None) -> Registered | None:
         if kind is None:
             return None
-        is_layer = isinstance(source, self.keras.layers.Layer)
-        return (layer_converters() if is_layer else operation_converters()).get(kind.__name__)
+        converters = operation_converters() if _is_operation(self.keras, source) else layer_converters()
+        return converters.get(kind.__name__)
 
     def _traced(self, context: LayerContext) -> list[Tensor]:
         """Convert a layer that has no converter through the Keras layers and operations that its call is made of."""
+        if _is_operation(self.keras, context.source):
+            context.refuse("this operation of keras.ops has no conversion")
         function = trace(context, self.keras)
-        outputs = self.run(function, context.inputs, within=context.name)
+        self._followed += 1
+        try:
+            outputs = self.run(function, context.inputs, within=context.name)
+        finally:
+            self._followed -= 1
         logger.debug("%s (%s) is converted by what its call is made of", context.name, context.class_name)
         return self._recorded(context, with_masks(context, outputs))
 
@@ -156,6 +170,10 @@ class ModelWalk:
         return Tensor(
             ir.Value(name=self.builder.unique_name(name), type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(sizes))
         )
+
+
+def _is_operation(keras: Any, source: Any) -> bool:
+    return isinstance(source, keras.Operation) and not isinstance(source, keras.layers.Layer)
 
 
 def _inner_graph(source: Any, kind: type | None) -> Any:
