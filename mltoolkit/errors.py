@@ -96,6 +96,10 @@ class InputError(MLToolkitError, ValueError):
     """Data given to a model does not fit its inputs."""
 
 
+class UnreadablePictureError(InputError):
+    """There is no such picture, or its file cannot be decoded."""
+
+
 class PredictionError(MLToolkitError):
     """A model failed while it ran."""
 

@@ -21,11 +21,11 @@ from mltoolkit.comparison.compatibility import (
     shared_image_inputs,
 )
 from mltoolkit.comparison.outputs import output_difference
-from mltoolkit.comparison.pictures import UnreadablePictureError, decode
 from mltoolkit.comparison.records import InputComparison, UnreadableInput
 from mltoolkit.comparison.sources import Sample
-from mltoolkit.errors import ComparisonError, InputError, PredictionError
+from mltoolkit.errors import ComparisonError, InputError, PredictionError, UnreadablePictureError
 from mltoolkit.runtime.images import Crop
+from mltoolkit.runtime.pictures import decode
 
 # Inputs run side by side. More threads within each would only wait for one another: on two busy cores the
 # same 200 pictures took 3.9 s with one thread a session and 7.9 s with two.
@@ -94,7 +94,7 @@ class ModelPair:
             a = self.reference.predict_raw(first, threads=_THREADS)
             b = self.other.predict_raw(second, threads=_THREADS)
         except UnreadablePictureError as error:
-            return UnreadableInput(sample.name, str(error))
+            return UnreadableInput(sample.name, error.what)
         except (InputError, PredictionError) as error:
             place = f"{error.where}, {sample.name}" if error.where else sample.name
             raise type(error)(error.what, where=place, fix=error.fix) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from mltoolkit.errors import ArgumentError, InputError, did_you_mean
 from mltoolkit.formats.features import ImageFeature
+from mltoolkit.runtime.pictures import decode
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -63,22 +63,13 @@ def open_image(image: Any, *, where: str) -> Image.Image:
     """A PIL image from a path, a PIL image or a uint8 array.
 
     Raises:
-        InputError: it is none of these, or the file cannot be read as a picture.
+        InputError: it is none of these.
+        UnreadablePictureError: the file cannot be read as a picture.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    if isinstance(image, (str, Path, Image.Image)):
-        try:
-            picture = image if isinstance(image, Image.Image) else Image.open(image)
-            # An opened picture is decoded only when it is needed; its faults shall show here.
-            picture.load()
-        except UnidentifiedImageError as error:
-            raise InputError(f"the file {str(image)!r} is not a picture that can be read", where=where) from error
-        except FileNotFoundError as error:
-            raise InputError(f"there is no file {str(image)!r}", where=where) from error
-        # Pillow's decoders raise SyntaxError, ValueError and others of their own on damaged files.
-        except Exception as error:
-            raise InputError(f"the picture {str(image)!r} cannot be read: {error}", where=where) from error
+    picture = decode(image, where=where)
+    if isinstance(picture, Image.Image):
         return picture
     if isinstance(image, np.ndarray):
         return _from_array(image, where)
