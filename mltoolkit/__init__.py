@@ -1,4 +1,4 @@
-"""Load, run, quantize and compare Core ML models on any operating system.
+"""Convert to Core ML; load, run, quantize and compare Core ML models on any operating system.
 
 >>> import mltoolkit as mlt
 >>> from mltoolkit.digits import digit_model_path
@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mltoolkit.comparison import ComparisonReport, compare_models
+    from mltoolkit.conversion.convert import convert
+    from mltoolkit.conversion.report import ConversionReport
+    from mltoolkit.converters.mil.target import ArrayInput, ImageInput, ImageOutput, SizeRange
     from mltoolkit.custom_layers import CustomLayer, register_custom_layer
     from mltoolkit.custom_layers.description import CustomLayerDescription
     from mltoolkit.errors import MLToolkitError
@@ -27,14 +30,20 @@ if TYPE_CHECKING:
 # Public name → the module that defines it; imported when first used, so that `import mltoolkit` costs nothing.
 _EXPORTS = {
     "AdvancedQuantizedLayerSelector": "mltoolkit.quantization",
+    "ArrayInput": "mltoolkit.converters.mil.target",
     "ComparisonReport": "mltoolkit.comparison",
+    "ConversionReport": "mltoolkit.conversion.report",
     "CustomLayer": "mltoolkit.custom_layers",
     "CustomLayerDescription": "mltoolkit.custom_layers.description",
+    "ImageInput": "mltoolkit.converters.mil.target",
+    "ImageOutput": "mltoolkit.converters.mil.target",
     "MLToolkitError": "mltoolkit.errors",
     "Model": "mltoolkit.model",
     "QuantizationReport": "mltoolkit.quantization",
     "QuantizedLayerSelector": "mltoolkit.quantization",
+    "SizeRange": "mltoolkit.converters.mil.target",
     "compare_models": "mltoolkit.comparison",
+    "convert": "mltoolkit.conversion.convert",
     "load": "mltoolkit.model",
     "quantize_weights": "mltoolkit.quantization",
     "register_custom_layer": "mltoolkit.custom_layers",
@@ -44,15 +53,21 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdvancedQuantizedLayerSelector",
+    "ArrayInput",
     "ComparisonReport",
+    "ConversionReport",
     "CustomLayer",
     "CustomLayerDescription",
+    "ImageInput",
+    "ImageOutput",
     "MLToolkitError",
     "Model",
     "QuantizationReport",
     "QuantizedLayerSelector",
+    "SizeRange",
     "__version__",
     "compare_models",
+    "convert",
     "load",
     "quantize_weights",
     "register_custom_layer",

@@ -90,11 +90,11 @@ class TorchCaller:
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Dropout and batch statistics off meanwhile."""
+        # Not by eval(), which modules of exported programs refuse; those are what they were exported as.
         modes = [(part, part.training) for part in self.module.modules()]
         try:
-            # Modules of exported programs are what they were exported as.
-            if any(training for _, training in modes):
-                self.module.eval()
+            for part, _ in modes:
+                part.training = False
             yield
         finally:
             for part, training in modes:
@@ -121,12 +121,16 @@ def convert_torch(
         UnsupportedModelError: it cannot be traced, or coremltools refuses it; the error of either is the cause.
     """
     torch = caller.torch
-    wrapper = _flat_module(caller, inputs)
     tensors = tuple(torch.from_numpy(np.array(array)) for array in examples)
     with caller.evaluating(), _quiet():
+        module = _frozen(torch, caller.module)
+        scaling = _scaling(torch, inputs)
+        if isinstance(module, torch.jit.ScriptModule) and not scaling:
+            return run_coremltools(module, "pytorch", inputs, outputs, target)
+        wrapper = _flat_module(torch, module, scaling)
         try:
             with torch.no_grad():
-                traced = torch.jit.trace(wrapper.eval(), tensors, check_trace=False)
+                traced = torch.jit.trace(wrapper, tensors, check_trace=False)
         except Exception as error:  # a user's code
             line = (str(error).strip().splitlines() or [""])[0]
             raise UnsupportedModelError(f"torch.jit.trace fails: {type(error).__name__}: {line[:300]}") from error
@@ -142,7 +146,6 @@ def export_to_onnx(
         UnsupportedModelError: both fail.
     """
     torch = caller.torch
-    wrapper = _flat_module(caller, ())
     tensors = tuple(torch.from_numpy(np.array(array)) for array in examples)
     names = {"input_names": [item.name for item in inputs], "output_names": list(outputs)}
     flexible = [_flexible_axes(item) for item in inputs]
@@ -150,7 +153,7 @@ def export_to_onnx(
     def by_export() -> ir.Model:
         shapes = tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in flexible)
         dynamic = {"dynamic_shapes": (shapes,)} if any(flexible) else {}
-        program = torch.onnx.export(wrapper, tensors, dynamo=True, verbose=False, **names, **dynamic)
+        program = torch.onnx.export(module, tensors, dynamo=True, verbose=False, **names, **dynamic)
         model: ir.Model = program.model
         return model
 
@@ -161,7 +164,7 @@ def export_to_onnx(
         }
         written = io.BytesIO()
         torch.onnx.export(
-            wrapper, tensors, written, dynamo=False, verbose=False, opset_version=17, dynamic_axes=axes, **names
+            module, tensors, written, dynamo=False, verbose=False, opset_version=17, dynamic_axes=axes, **names
         )
         return ir.from_proto(onnx.load_from_string(written.getvalue()))
 
@@ -169,6 +172,8 @@ def export_to_onnx(
     ways: tuple[Callable[[], ir.Model], ...] = (by_script,) if scripted else (by_export, by_script)
     reasons = []
     with caller.evaluating(), _quiet():
+        module = _frozen(torch, caller.module)
+        module = module if scripted else _flat_module(torch, module, {})
         for way in ways:
             try:
                 return way()
@@ -195,22 +200,36 @@ def _flexible_axes(item: TensorInput) -> list[int]:
     ]
 
 
-def _flat_module(caller: TorchCaller, inputs: Sequence[TensorInput]) -> Any:
-    """The module with a tuple of tensors as its result, and with the scaling of images that coremltools cannot do."""
-    torch = caller.torch
-    scaling = {}
-    for index, item in enumerate(inputs):
-        image = item.declared
-        if isinstance(image, ImageInput) and not scaled_by_coremltools(image):
-            factors = [
-                torch.tensor(np.asarray(values, np.float32).reshape(-1, 1, 1)) for values in (image.scale, image.bias)
-            ]
-            scaling[index] = factors
+def _frozen(torch: Any, module: Any) -> Any:
+    """A TorchScript module without its branches for training, over which coremltools stumbles; others unchanged."""
+    if not isinstance(module, torch.jit.ScriptModule):
+        return module
+    try:
+        return torch.jit.freeze(module)
+    except Exception:  # frozen already, or of a kind that cannot be
+        return module
 
-    class Flat(torch.nn.Module):  # type: ignore[misc, name-defined]  # torch is imported late
+
+def _scaling(torch: Any, inputs: Sequence[TensorInput]) -> dict[int, list[Any]]:
+    """Scale and bias of images that coremltools cannot scale, by the index of the input."""
+    return {
+        index: [
+            torch.tensor(np.asarray(values, np.float32).reshape(-1, 1, 1))
+            for values in (item.declared.scale, item.declared.bias)
+        ]
+        for index, item in enumerate(inputs)
+        if isinstance(item.declared, ImageInput) and not scaled_by_coremltools(item.declared)
+    }
+
+
+def _flat_module(torch: Any, module: Any, scaling: Mapping[int, Sequence[Any]]) -> Any:
+    """The module with a tuple of tensors as its result, and with the scaling of some of its inputs."""
+
+    class Flat(torch.nn.Module):  # type: ignore[misc]  # torch is imported late
         def __init__(self) -> None:
             super().__init__()
-            self.module = caller.module
+            self.training = False
+            self.module = module
 
         def forward(self, *arguments: Any) -> Any:
             given = [

@@ -142,6 +142,8 @@ def convert_source(source: Source, options: Options) -> Model:
         options = settle_names(imported, options)
         with watch.step("write"):
             model, renamed = write_model(imported.hub, options)
+    else:
+        options = options.with_named_inputs(list(imported.inputs))
     assert model is not None  # an importer gives a graph or a model
     options.hooks.warn_unused()
     verification = NOTHING_VERIFIED

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.converters.mil.target import CoreMLTarget
@@ -42,6 +43,7 @@ class Imported:
         reference: runs the source; None where it cannot run here.
         without_reference: why not.
         target: what to write, where the source says more of it than the caller.
+        inputs: for ``model``, the source's inputs in order with the types that it takes.
         renamed: for ``model``, names of inputs and outputs that differ from the source's.
         notes: for the report.
     """
@@ -55,5 +57,6 @@ class Imported:
     reference: Reference | None = None
     without_reference: str = ""
     target: CoreMLTarget | None = None
+    inputs: dict[str, np.dtype[Any]] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -75,12 +75,13 @@ class KerasReference:
         wanted = [blob.name for layer in layers for blob in layer.outputs if blob.name in symbols]
         if not wanted:
             return {}
-        tapped = self._keras.Function(self._function.inputs, [symbols[name] for name in wanted])
+        tapped = self._keras.Function(self._function._inputs_struct, [symbols[name] for name in wanted])
         return dict(zip(wanted, self._call(tapped, feeds), strict=True))
 
     def _call(self, function: Any, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         arrays = []
         for name, symbol in zip(self._inputs, self._function.inputs, strict=True):
             arrays.append(self._keras.ops.convert_to_tensor(feeds[name], dtype=symbol.dtype))
-        results = self._keras.tree.flatten(function(arrays))
+        given = self._keras.tree.pack_sequence_as(function._inputs_struct, arrays)
+        results = self._keras.tree.flatten(function(given))
         return [np.asarray(self._keras.ops.convert_to_numpy(result)) for result in results]

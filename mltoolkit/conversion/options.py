@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mltoolkit.converters.hooks import HookSet
@@ -70,6 +70,24 @@ class Options:
                 fix=f"Give a dictionary with the names {', '.join(map(repr, names))}",
             )
         return {names[0]: self.input_shapes}
+
+    def with_named_inputs(self, names: Sequence[str]) -> Options:
+        """These options, where the description of an only input stands under its name.
+
+        Args:
+            names: the source's inputs.
+
+        Raises:
+            ArgumentError: it has several.
+        """
+        if "" not in self.target.inputs:
+            return self
+        if len(names) != 1:
+            raise ArgumentError(
+                "inputs describes one input, but the source has several",
+                fix=f"Give a dictionary with the names {', '.join(map(repr, names))}",
+            )
+        return replace(self, target=replace(self.target, inputs={names[0]: self.target.inputs[""]}))
 
     @property
     def asks_for_batches(self) -> bool:

@@ -102,7 +102,9 @@ class ConversionReport:
             verdict = "the outputs differ"
         else:
             lowest = self.lowest_db
-            verdict = "verified" if lowest is None else f"verified, lowest SQNR {decibels_text(lowest)}"
+            verdict = "verified"
+            if lowest is not None:
+                verdict += ", identical" if math.isinf(lowest) else f", lowest SQNR {decibels_text(lowest)}"
         operations = sum(self.operations_out.values())
         return (
             f"{self.source} ({self.source_kind}) → .{self.format} {self.precision}: {self.layers_in:,} layers → "

@@ -77,6 +77,7 @@ def open_torch(source: Source, options: Options) -> Imported:
             refusal = error.what
         else:
             imported.model = Model(made.spec, custom_layers=options.custom_layers, weights_dir=made.weights_dir)
+            imported.inputs = {item.name: array.dtype for item, array in zip(inputs, examples, strict=True)}
             imported.renamed = {**{name: options.names.get(name, name) for name in outputs}, **new}
             return imported
     imported.notes.append(f"through ONNX, since {refusal}")
@@ -127,14 +128,7 @@ def _inputs(torch: Any, model: Any, module: Any, options: Options) -> tuple[list
     names = _argument_names(torch, model, module, options)
     examples = _given_examples(torch, model, options, names)
     shapes = options.shapes_by_name(names) or {}
-    target = options.target
-    declared = dict(target.inputs)
-    if "" in declared:
-        if len(names) != 1:
-            raise ArgumentError(
-                "inputs describes one input, but the source has several", fix=f"They are {', '.join(map(repr, names))}"
-            )
-        declared = {names[0]: declared[""]}
+    declared = options.with_named_inputs(names).target.inputs
     inputs, arrays = [], []
     rng = np.random.default_rng(options.seed)
     for name in names:
@@ -173,12 +167,12 @@ def _argument_names(torch: Any, model: Any, module: Any, options: Options) -> li
     if given and all(name in arguments for name in given):
         last = max(arguments.index(name) for name in given)
         return arguments[: max(last + 1, len(required))]
-    if given and len(given) >= len(required):
-        return given  # names of the caller's own, in the order of the call
+    if given and len(given) >= len(required) and isinstance(model, torch.jit.ScriptModule):
+        return given  # tracing may have lost the names: those of the caller, in the order of the call
     if given:
         raise ArgumentError(
             f"the model takes the inputs {', '.join(map(repr, arguments))}, not {', '.join(map(repr, given))}",
-            fix="Name them so, or give one description for each in that order",
+            fix="Call them so; names={...} renames them in the Core ML model",
         )
     count = _count(options)
     return arguments[: max(count, len(required))] or ["input"]

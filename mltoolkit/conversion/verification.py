@@ -80,10 +80,8 @@ def source_inputs(imported: Imported, model: Model, renamed: Mapping[str, str]) 
         if isinstance(feature, (ArrayFeature, ImageFeature, ScalarFeature))
     }
     if imported.hub is None:
-        old = {new: name for name, new in renamed.items()}
         return [
-            SourceInput(old.get(name, name), feature, _described_type(feature), None)
-            for name, feature in features.items()
+            SourceInput(name, features[renamed.get(name, name)], dtype, None) for name, dtype in imported.inputs.items()
         ]
     inputs = []
     for value in imported.hub.model.graph.inputs:
@@ -94,10 +92,6 @@ def source_inputs(imported: Imported, model: Model, renamed: Mapping[str, str]) 
     return inputs
 
 
-def _described_type(feature: ArrayFeature | ImageFeature | ScalarFeature) -> np.dtype[Any]:
-    return np.dtype(np.float32 if isinstance(feature, ImageFeature) else feature.dtype)
-
-
 class _Verifier:
     def __init__(self, imported: Imported, model: Model, renamed: Mapping[str, str], options: Options) -> None:
         self._imported = imported
@@ -105,7 +99,8 @@ class _Verifier:
         self._renamed = renamed
         self._tolerance = options.tolerance_db or DEFAULT_TOLERANCE[options.target.precision]
         self._hub_tolerance = options.tolerance_db or DEFAULT_TOLERANCE["float32"]
-        self._probabilities = options.target.classifier is not None or model.class_labels is not None
+        classifier = options.target.classifier
+        self._scores = (classifier.probabilities if classifier is not None else None) or ""
         self._checks: list[OutputCheck] = []
         self._notes: list[str] = []
         self._hub: HubRunner | None = None
@@ -203,16 +198,18 @@ class _Verifier:
     def _check_file(self, expected: Arrays, written: Mapping[str, NDArray[Any]], case: Case, stages: str) -> None:
         images = {feature.name for feature in self._model.outputs if isinstance(feature, ImageFeature)}
         left = dict(written)
+        labels = self._model.class_labels
+        scores = self._renamed.get(self._scores, self._scores) if len(expected) > 1 else next(iter(expected))
         for name, array in expected.items():
-            if name in left:
+            if labels is not None and name == scores:
+                self._check_probabilities(name, array, left, case, stages)
+            elif name in left:
                 found = left.pop(name)
                 if name in images and array.ndim == found.ndim + 1:
                     array = array[0]
                 self._checks.append(
                     check_arrays(name, array, found, stages=stages, inputs=case.title, tolerance_db=self._tolerance)
                 )
-            elif self._probabilities and len(left) >= 1:
-                self._check_probabilities(name, array, left, case, stages)
             else:
                 self._checks.append(
                     OutputCheck(name, stages, case.title, "SQNR", passed=False, reason="the file has no such output")
@@ -222,7 +219,12 @@ class _Verifier:
         self, name: str, array: NDArray[Any], left: dict[str, NDArray[Any]], case: Case, stages: str
     ) -> None:
         """A classifier's scores by class index, and the label that they choose."""
-        key = next((key for key, found in left.items() if found.size == array.size), next(iter(left)))
+        key = name if name in left else next((key for key, found in left.items() if found.size == array.size), "")
+        if not key:
+            self._checks.append(
+                OutputCheck(name, stages, case.title, "SQNR", passed=False, reason="the file has no such output")
+            )
+            return
         found = left.pop(key)
         flat = array.reshape(-1)
         self._checks.append(

@@ -12,7 +12,6 @@ from mltoolkit.conversion.renaming import RenamedReference, rename
 from mltoolkit.converters.mil.target import ArrayInput, Classifier, CoreMLTarget, ImageInput, ImageOutput
 from mltoolkit.converters.mil.write import write_core_ml
 from mltoolkit.converters.source_model import SourceModel
-from mltoolkit.errors import ArgumentError
 from mltoolkit.model import Model
 
 
@@ -24,12 +23,8 @@ def settle_names(imported: Imported, options: Options) -> Options:
     """
     assert imported.hub is not None
     graph = imported.hub.model.graph
+    options = options.with_named_inputs([value.name or "" for value in graph.inputs])
     target, names = options.target, options.names
-    if "" in target.inputs:
-        if len(graph.inputs) != 1:
-            known = ", ".join(repr(value.name) for value in graph.inputs)
-            raise ArgumentError("inputs describes one input, but the source has several", fix=f"They are {known}")
-        target = replace(target, inputs={graph.inputs[0].name or "": target.inputs[""]})
     if imported.target is not None:
         target = _filled(target, imported.target)
     if names:
