@@ -62,10 +62,36 @@ def _compare(nodes: Sequence[ir.Node]) -> None:
     for node in nodes[1:]:
         if (node.op_type, node.domain) != (first.op_type, first.domain):
             raise NotFlexible(f"the operation {first.name!r} is another for other input sizes")
-        if {name: _plain(item) for name, item in node.attributes.items()} != {
-            name: _plain(item) for name, item in first.attributes.items()
-        }:
-            raise NotFlexible(f"the parameters of {first.name!r} ({first.op_type}) depend on the input sizes")
+    attributes = [{name: _plain(item) for name, item in node.attributes.items()} for node in nodes]
+    if all(found == attributes[0] for found in attributes[1:]):
+        return
+    without_pads = [{name: item for name, item in found.items() if name != "pads"} for found in attributes]
+    if any(found != without_pads[0] for found in without_pads[1:]) or not _pads_the_same(nodes):
+        raise NotFlexible(f"the parameters of {first.name!r} ({first.op_type}) depend on the input sizes")
+    del first.attributes["pads"]
+    first.attributes["auto_pad"] = ir.AttrString("auto_pad", "SAME_UPPER")
+
+
+def _pads_the_same(nodes: Sequence[ir.Node]) -> bool:
+    """Whether each node pads as ONNX's ``SAME_UPPER`` says: ceil(size / stride) elements, an odd one at the end."""
+    if nodes[0].op_type not in ("Conv", "MaxPool", "AveragePool") or "auto_pad" in nodes[0].attributes:
+        return False
+    for node in nodes:
+        source, pads = node.inputs[0], list(node.attributes.get_ints("pads", ()) or ())
+        kernel = list(node.attributes.get_ints("kernel_shape", ()) or ())
+        if source is None or source.shape is None or len(pads) != 2 * len(kernel) or not kernel:
+            return False
+        axes = len(kernel)
+        strides = node.attributes.get_ints("strides", [1] * axes) or [1] * axes
+        dilations = node.attributes.get_ints("dilations", [1] * axes) or [1] * axes
+        for axis, size in enumerate(list(source.shape)[-axes:]):
+            if not isinstance(size, int):
+                return False
+            extent = dilations[axis] * (kernel[axis] - 1) + 1
+            total = max((-(-size // strides[axis]) - 1) * strides[axis] + extent - size, 0)
+            if (pads[axis], pads[axis + axes]) != (total // 2, total - total // 2):
+                return False
+    return True
 
 
 def _plain(attribute: ir.Attr) -> Any:

@@ -115,10 +115,17 @@ def _declared_output(var: Var, declared: DeclaredOutput, taken: set[Var]) -> Var
     return var
 
 
+class _OutputTypes(list[Any]):
+    """Types of outputs; a classifier has one more in the end, for which coremltools looks here too."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return super().__getitem__(min(index, len(self) - 1) if isinstance(index, int) else index)
+
+
 def _output_types(interface: DeclaredInterface) -> list[Any]:
     import coremltools as ct
 
-    return [
+    return _OutputTypes(
         ct.TensorType(name=item.name, dtype=mil_type("fp32" if item.kind == "fp32" else "int32"))
         for item in interface.outputs
-    ]
+    )
