@@ -32,7 +32,14 @@ def adapt_if(node: SourceNode) -> Sequence[ir.Value]:
             results.append(values)
             bodies[name] = builder.body(values)
     types = [common_type(first, second) for first, second in zip(*results, strict=True)]
-    return node.builder.control_flow("If", [node.input(0)], bodies, types)
+    return node.builder.control_flow("If", [_scalar_of(node, node.input(0))], bodies, types)
+
+
+def _scalar_of(node: SourceNode, value: ir.Value) -> ir.Value:
+    """Exporters also write conditions and numbers of turns as arrays of one element."""
+    if known_shape(value) in (None, ()):
+        return value
+    return node.op("Reshape", value, node.builder.constant(np.zeros(0, dtype=np.int64)))
 
 
 @adapts("Loop")
@@ -110,7 +117,8 @@ def _hub_loop(node: SourceNode, graph: ir.Graph) -> Sequence[ir.Value]:
         if all(_same_shape(first, second) for first, second in zip(types, wider, strict=True)):
             body = builder.body(results)
             scans = [_scanned(value) for value in results[1 + len(carried) :]]
-            given = [node.optional_input(0), node.optional_input(1), *carried]
+            limits = [node.optional_input(index) for index in range(2)]
+            given = [*(None if value is None else _scalar_of(node, value) for value in limits), *carried]
             return node.builder.control_flow("Loop", given, {"body": body}, [*wider, *scans])
         builder.discard()
         types = wider

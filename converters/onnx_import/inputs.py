@@ -66,8 +66,9 @@ def _declare(value: ir.Value, override: Sequence[Dimension] | None, sizes: Mappi
         elif isinstance(size, int) and size >= 0:
             known.append(size)
         else:
-            # Exporters write −1 for a size that is not known.
-            known.append(size if isinstance(size, str) and size else f"{name}_dim_{axis}")
+            # Exporters write −1 or "?" for a size that is not known.
+            named = isinstance(size, str) and any(letter.isalnum() for letter in size)
+            known.append(size if named else f"{name}_dim_{axis}")
     return InputDeclaration(value, name, value.dtype.numpy(), tuple(known))
 
 

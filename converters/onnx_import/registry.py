@@ -19,6 +19,11 @@ Adapter = Callable[["SourceNode"], "Sequence[ir.Value]"]
 FAMILIES: tuple[str, ...] = (
     "axes",
     "constants",
+    "contrib_activation",
+    "contrib_attention",
+    "contrib_linear",
+    "contrib_normalization",
+    "contrib_quantization",
     "control_flow",
     "cumulative",
     "machine_learning",

@@ -41,7 +41,7 @@ def shape_hints(model: ir.Model, inputs: Sequence[InputDeclaration], *, overridd
             shape = ir.serde.deserialize_type_proto_for_shape(info.type)
             known = known_shape(ir.Value(name=info.name, shape=shape))
             if known is not None:
-                hints[info.name] = known
+                hints[info.name] = tuple(None if isinstance(size, int) and size < 0 else size for size in known)
     return hints
 
 
