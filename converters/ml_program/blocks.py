@@ -79,16 +79,19 @@ def _blobs(context: MilContext, operation: Any) -> tuple[GraphBlob, ...]:
 
 @contextmanager
 def inner_block(context: MilContext, name: str) -> Iterator[GraphBuilder]:
-    """Let the context emit into the body of a branch or loop; names bound there are forgotten afterwards.
+    """Let the context emit into the body of a branch or loop.
+
+    Names bound there are forgotten afterwards, and states are what they were: what the body writes must be among
+    its outputs.
 
     Args:
         context: whose ``builder`` is the body's until the end.
         name: the body's name.
     """
-    outer, was_in_body = context.builder, context.in_body
-    context.builder, context.in_body = outer.subgraph(outer.unique_name(name)), True
+    outer, states = context.builder, dict(context.states)
+    context.builder = outer.subgraph(outer.unique_name(name))
     try:
         with context.scopes.block():
             yield context.builder
     finally:
-        context.builder, context.in_body = outer, was_in_body
+        context.builder, context.states = outer, states

@@ -49,7 +49,6 @@ class MilContext:
         states: name of the state → the graph value that holds its present content.
         written_states: the states that the program writes.
         probabilities: what a ``classify`` operation was given, of shape (classes,).
-        in_body: whether the operation stands in a branch or loop.
         inner_layers: the operations of the current operation's blocks, by the block's number.
     """
 
@@ -61,7 +60,6 @@ class MilContext:
         self.states: dict[str, ir.Value] = {}
         self.written_states: set[str] = set()
         self.probabilities: ir.Value | None = None
-        self.in_body = False
         self.inner_layers: dict[int, list[GraphLayer]] = {}
         self._named: set[ir.Value] = set()
         self._initializers: dict[Constant, ir.Value] = {}

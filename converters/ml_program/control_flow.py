@@ -10,6 +10,7 @@ import onnx_ir as ir
 from mltoolkit.converters.ml_program.blocks import convert_inner, inner_block
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.registry import converts
+from mltoolkit.converters.ml_program.states import states_written_inside
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import dtype_of, shape_of
 
@@ -27,17 +28,17 @@ def convert_cond(context: MilContext) -> None:
     if len(blocks) != 2:
         raise InvalidModelError(f"a branch needs two blocks, not {len(blocks)}", where=context.where)
     predicate = context.op("Reshape", context.value("pred"), context.constant(np.empty(0, dtype=np.int64)))
+    states = states_written_inside(context)
     bodies, results = {}, []
     for index, attribute in enumerate(("then_branch", "else_branch")):
         with inner_block(context, attribute) as builder:
-            values = convert_inner(context, index)
+            values = convert_inner(context, index) + [context.states[name] for name in states]
             results.append(values)
             bodies[attribute] = builder.body(values)
     if len(results[0]) != len(results[1]):
         raise InvalidModelError("the two branches give different numbers of values", where=context.where)
     types = [_common_type(context, *pair) for pair in zip(*results, strict=True)]
-    for index, value in enumerate(context.builder.control_flow("If", [predicate], bodies, types)):
-        context.output(value, index)
+    _hand_over(context, context.builder.control_flow("If", [predicate], bodies, types), states)
 
 
 @converts("while_loop")
@@ -54,16 +55,25 @@ def convert_while_loop(context: MilContext) -> None:
     start = context.values("loop_vars")
     if any(len(block.inputs) != len(start) for block in blocks):
         raise InvalidModelError("the loop's blocks take other variables than the loop", where=context.where)
+    states = states_written_inside(context)
     with context.scopes.block():
         goes_on = _condition(context, start)
+    start += [context.states[name] for name in states]
     variables = start
     while True:
-        graph, variables, changed = _loop_body(context, variables)
+        graph, variables, changed = _loop_body(context, variables, states)
         if not changed:
             break
     inputs = [None, goes_on, *start]
-    for index, value in enumerate(context.builder.control_flow("Loop", inputs, {"body": graph}, variables)):
+    _hand_over(context, context.builder.control_flow("Loop", inputs, {"body": graph}, variables), states)
+
+
+def _hand_over(context: MilContext, values: Sequence[ir.Value], states: Sequence[str]) -> None:
+    """The outputs of the current operation, followed by what it leaves in states."""
+    count = len(values) - len(states)
+    for index, value in enumerate(values[:count]):
         context.output(value, index)
+    context.states.update(zip(states, values[count:], strict=True))
 
 
 def _condition(context: MilContext, variables: Sequence[ir.Value]) -> ir.Value:
@@ -75,23 +85,30 @@ def _condition(context: MilContext, variables: Sequence[ir.Value]) -> ir.Value:
     return context.op("Reshape", values[0], context.constant(np.empty(0, dtype=np.int64)))
 
 
-def _loop_body(context: MilContext, like: Sequence[ir.Value]) -> tuple[ir.Graph, list[ir.Value], bool]:
-    """The loop's body for variables of the given types; the variables; whether a size was given up."""
-    inputs = context.operation.blocks[1].inputs
+def _loop_body(
+    context: MilContext, like: Sequence[ir.Value], states: Sequence[str]
+) -> tuple[ir.Graph, list[ir.Value], bool]:
+    """The loop's body for variables of the given types; the variables; whether a size was given up.
+
+    The variables are the loop's own and then the states that it writes.
+    """
+    names = [argument.name for argument in context.operation.blocks[1].inputs]
     with inner_block(context, "body") as builder:
         builder.input("iteration", np.int64, ())
         builder.input("condition", np.bool_, ())
         variables = [
-            builder.input(argument.name, dtype_of(value), shape_of(value))
-            for argument, value in zip(inputs, like, strict=True)
+            builder.input(name, dtype_of(value), shape_of(value))
+            for name, value in zip([*names, *states], like, strict=True)
         ]
-        for argument, value in zip(inputs, variables, strict=True):
-            context.scopes.bind(argument.name, value)
+        for name, value in zip(names, variables, strict=False):
+            context.scopes.bind(name, value)
+        context.states.update(zip(states, variables[len(names) :], strict=True))
         results = convert_inner(context, 1)
-        if len(results) != len(variables):
+        if len(results) != len(names):
             raise InvalidModelError("the loop's body gives other variables than it takes", where=context.where)
         with context.scopes.block():
             goes_on = _condition(context, results)
+        results += [context.states[name] for name in states]
         graph = builder.body([goes_on, *results])
     kept = [_common_type(context, *pair) for pair in zip(variables, results, strict=True)]
     changed = any(shape_of(before) != shape_of(after) for before, after in zip(variables, kept, strict=True))

@@ -1,15 +1,30 @@
 """Tensors that a program keeps from one prediction to the next.
 
 The graph reads a state from an input and gives its last content as a further output; the runtime carries it
-over.
+over. A branch or loop that writes states gives their contents as further outputs: operations take effect in the
+order in which they run, and those of a block only if it runs.
 """
 
 from __future__ import annotations
 
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.registry import converts
-from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
+from mltoolkit.errors import InvalidModelError, did_you_mean
+from mltoolkit.formats.ml_program import iter_operations
 from mltoolkit.graph.builder import shape_of
+
+# Operations that write a state, and the parameter that names it.
+_WRITING = {"write_state": "input", "coreml_update_state": "state"}
+
+
+def states_written_inside(context: MilContext) -> list[str]:
+    """The states that the blocks of the current operation write, those of blocks inside them included."""
+    names: dict[str, None] = {}
+    for block in context.operation.blocks:
+        for operation in iter_operations(block):
+            if operation.type in _WRITING:
+                names.update((argument.name, None) for argument in operation.inputs[_WRITING[operation.type]].arguments)
+    return [name for name in names if name in context.states]
 
 
 def _state_name(context: MilContext, parameter: str) -> str:
@@ -23,8 +38,6 @@ def _state_name(context: MilContext, parameter: str) -> str:
 
 
 def _write(context: MilContext, state: str, data: str) -> str:
-    if context.in_body:
-        raise UnsupportedModelError("a state is written inside a branch or loop", where=context.where)
     name = _state_name(context, state)
     value = context.value(data)
     before = shape_of(context.states[name])
