@@ -16,10 +16,13 @@ Writer = Callable[["NodeContext"], Any]
 # One module an operator family; importing it registers its writers.
 FAMILIES = (
     "activation",
+    "bits",
     "blocks_of_pixels",
+    "center_crop_pad",
     "constants",
     "convolution",
     "convolution_transpose",
+    "determinants",
     "elementwise_binary",
     "elementwise_unary",
     "filling",
@@ -35,6 +38,7 @@ FAMILIES = (
     "padding",
     "pooling",
     "quantizing",
+    "random_numbers",
     "reduction",
     "resizing",
     "roi_align",
@@ -43,6 +47,8 @@ FAMILIES = (
     "shape",
     "slicing",
     "softmax",
+    "spectra",
+    "suppression",
 )
 
 _registry = Registry[Writer]("mltoolkit.converters.mil", FAMILIES, "operator")
