@@ -67,7 +67,8 @@ def unsupported_error(layers: list[UnsupportedLayer], where: str | None = None) 
     by_kind: dict[tuple[str, str], list[UnsupportedLayer]] = {}
     for layer in layers:
         by_kind.setdefault((layer.domain, layer.class_name), []).append(layer)
-    lines = [f"{len(layers)} layer{'s' * (len(layers) != 1)} cannot be converted"]
+    place = f" of {where}" if where else ""
+    lines = [f"{len(layers)} layer{'s' * (len(layers) != 1)}{place} cannot be converted:"]
     for (domain, class_name), group in by_kind.items():
         lines.append(f"  {domain + '::' if domain else ''}{class_name}:")
         by_reason: dict[tuple[str, str], list[str]] = {}
@@ -83,7 +84,7 @@ def unsupported_error(layers: list[UnsupportedLayer], where: str | None = None) 
         + "\nA custom layer needs a class of that name on the device. Where ONNX operators can express the layer,"
         '\na hook may build it instead, which .mlpackage needs: return layer.builder.op("Relu", layer.inputs[0]).'
     )
-    return UnsupportedLayersError("\n".join(lines), where=where, fix=fix, layers=layers)
+    return UnsupportedLayersError("\n".join(lines), fix=fix, layers=layers)
 
 
 def paste_ready_hooks(kinds: list[tuple[str, str]]) -> str:

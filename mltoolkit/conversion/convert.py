@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -136,6 +137,7 @@ def convert_source(source: Source, options: Options) -> Model:
     watch = StopWatch()
     with watch.step("import"):
         imported = _open(source, options)
+    options = replace(options, custom_layers=options.custom_layers or imported.custom_layers)
     renamed: Mapping[str, str] = imported.renamed
     model = imported.model
     if imported.hub is not None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mltoolkit.converters.mil.target import CoreMLTarget
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.graph.model_graph import GraphLayer
-from mltoolkit.model import Model
+from mltoolkit.model import CustomLayers, Model
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -45,6 +45,7 @@ class Imported:
         target: what to write, where the source says more of it than the caller.
         inputs: for ``model``, the source's inputs in order with the types that it takes.
         renamed: for ``model``, names of inputs and outputs that differ from the source's.
+        custom_layers: Python classes of custom layers that came with the source.
         notes: for the report.
     """
 
@@ -59,4 +60,5 @@ class Imported:
     target: CoreMLTarget | None = None
     inputs: dict[str, np.dtype[Any]] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
+    custom_layers: CustomLayers = ()
     notes: list[str] = field(default_factory=list)

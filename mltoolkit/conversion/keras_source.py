@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +23,15 @@ from mltoolkit.converters.keras.model_graph import graph_of_model
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.graph.model_graph import GraphLayer
 
+logger = logging.getLogger(__name__)
+
 
 def open_keras(source: Source, options: Options) -> Imported:
     """Import a Keras model; see :func:`~mltoolkit.converters.keras.importing.import_keras` for what it raises."""
-    keras = load_keras()
     model = source.value
+    if isinstance(model, Path):
+        _choose_backend()
+    keras = load_keras()
     if isinstance(model, Path):
         model = read_model(keras, model, options.custom_objects)
     hub = import_keras(
@@ -42,6 +50,16 @@ def open_keras(source: Source, options: Options) -> Imported:
         hub=hub,
         reference=KerasReference(keras, function, hub),
     )
+
+
+def _choose_backend() -> None:
+    """Let Keras start with a backend that is installed, where nothing says which and TensorFlow, its default, is not."""
+    if "keras" in sys.modules or "KERAS_BACKEND" in os.environ or find_spec("tensorflow") is not None:
+        return
+    backend = next((name for name in ("torch", "jax") if find_spec(name) is not None), None)
+    if backend is not None:
+        logger.info("Keras uses the backend %r; set KERAS_BACKEND for another", backend)
+        os.environ["KERAS_BACKEND"] = backend
 
 
 class KerasReference:

@@ -12,6 +12,8 @@ from mltoolkit.conversion.renaming import RenamedReference, rename
 from mltoolkit.converters.mil.target import ArrayInput, Classifier, CoreMLTarget, ImageInput, ImageOutput
 from mltoolkit.converters.mil.write import write_core_ml
 from mltoolkit.converters.source_model import SourceModel
+from mltoolkit.converters.unsupported import unsupported_error
+from mltoolkit.errors import UnsupportedLayersError
 from mltoolkit.model import Model
 
 
@@ -74,7 +76,10 @@ def write_model(hub: SourceModel, options: Options) -> tuple[Model, Mapping[str,
     Returns:
         The model, and the names of inputs and outputs that the format does not permit with those that stand for them.
     """
-    written = write_core_ml(hub, options.target)
+    try:
+        written = write_core_ml(hub, options.target)
+    except UnsupportedLayersError as error:
+        raise _in_words_of_the_source(error, hub) from error
     try:
         # The weights are mapped now; the folder may go.
         model = Model(written.spec, custom_layers=options.custom_layers, weights_dir=written.weights_dir)
@@ -82,3 +87,18 @@ def write_model(hub: SourceModel, options: Options) -> tuple[Model, Mapping[str,
         if written.weights_dir is not None:
             shutil.rmtree(written.weights_dir, ignore_errors=True)
     return model, written.renamed
+
+
+def _in_words_of_the_source(error: UnsupportedLayersError, hub: SourceModel) -> UnsupportedLayersError:
+    """The same refusal, where it can, by the source's layers, which hooks are found by, instead of the hub's nodes."""
+    known = {layer.name: layer for layer in hub.layers}
+    known.update({blob.value: layer for layer in reversed(hub.layers) for blob in layer.outputs})
+    layers = []
+    for item in error.layers:
+        layer = known.get(item.name)
+        if layer is None or layer.type == item.class_name:
+            layers.append(item)
+        else:
+            reason = f"{item.class_name}, which it consists of, cannot be written: {item.reason}"
+            layers.append(replace(item, name=layer.name, class_name=layer.type, domain="", reason=reason))
+    return unsupported_error(layers)
