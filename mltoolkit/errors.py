@@ -137,12 +137,18 @@ class ComparisonError(MLToolkitError):
 
 
 class MissingExtraError(MLToolkitError, ImportError):
-    """An optional package is not installed."""
+    """An optional package is not installed.
+
+    Args:
+        package: its name.
+        extra: the extra of mltoolkit that brings it; "" where none does.
+        purpose: what it is needed for.
+    """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package {package!r}",
-            fix=f'Install it with: pip install "mltoolkit[{extra}]"',
+            fix=f'Install it with: pip install "mltoolkit[{extra}]"' if extra else f"Install it: pip install {package}",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -53,8 +54,15 @@ def open_keras(source: Source, options: Options) -> Imported:
 
 
 def _choose_backend() -> None:
-    """Let Keras start with a backend that is installed, where nothing says which and TensorFlow, its default, is not."""
-    if "keras" in sys.modules or "KERAS_BACKEND" in os.environ or find_spec("tensorflow") is not None:
+    """Let Keras start with a backend that is installed, where it is not imported yet and its own choice is not."""
+    if "keras" in sys.modules or "KERAS_BACKEND" in os.environ:
+        return
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        configured = json.loads((folder / "keras.json").read_text(encoding="utf-8")).get("backend", "tensorflow")
+    except (OSError, ValueError, AttributeError):
+        configured = "tensorflow"
+    if find_spec(str(configured)) is not None:
         return
     backend = next((name for name in ("torch", "jax") if find_spec(name) is not None), None)
     if backend is not None:

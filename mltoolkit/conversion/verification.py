@@ -63,13 +63,16 @@ def verify(imported: Imported, model: Model, renamed: Mapping[str, str], options
         ArgumentError: the given inputs have wrong names.
         InputError: a given input does not fit.
     """
+    verifier = _Verifier(imported, model, renamed, options)
+    if verifier.skipped:
+        return verifier.nothing()
     inputs = source_inputs(imported, model, renamed)
     images = {name: item for name, item in options.target.inputs.items() if isinstance(item, ImageInput)}
     if options.verification_inputs is not None:
         cases = given_cases(inputs, model, images, options.verification_inputs)
     else:
         cases = seeded_cases(inputs, model, images, options.seed)
-    return _Verifier(imported, model, renamed, options).run(cases, seeded=options.verification_inputs is None)
+    return verifier.run(cases, seeded=options.verification_inputs is None)
 
 
 def source_inputs(imported: Imported, model: Model, renamed: Mapping[str, str]) -> list[SourceInput]:
@@ -110,6 +113,9 @@ class _Verifier:
     def _prepare(self, layers: CustomLayerSet) -> None:
         hub = self._imported.hub
         if hub is None:
+            if self._imported.reference is None:
+                self._skipped_because = self._imported.without_reference
+                self._notes.append(f"not verified: {self._skipped_because}")
             return
         missing = missing_classes(hub, layers)
         if missing:
@@ -122,16 +128,23 @@ class _Verifier:
         else:
             self._hub = HubRunner(hub, layers)
 
+    @property
+    def skipped(self) -> bool:
+        """Whether nothing can be compared."""
+        return bool(self._skipped_because)
+
+    def nothing(self) -> Verification:
+        """That nothing was compared, and why, for every output."""
+        checks = [
+            OutputCheck(feature.name, "source = file", "", "SQNR", reason=self._skipped_because)
+            for feature in self._model.outputs
+        ]
+        return Verification(tuple(checks), tuple(self._notes), None)
+
     def run(self, cases: Sequence[Case], *, seeded: bool) -> Verification:
         """Go through the cases."""
-        if self._imported.reference is None and self._imported.without_reference:
+        if self._imported.reference is None:
             self._notes.append(f"the source itself was not run: {self._imported.without_reference}")
-        if self._skipped_because:
-            self._checks = [
-                OutputCheck(feature.name, "source = file", cases[0].title, "SQNR", reason=self._skipped_because)
-                for feature in self._model.outputs
-            ]
-            return Verification(tuple(self._checks), tuple(self._notes), None)
         first: Case | None = None
         for given in cases:
             case = self._run_case(given, seeded=seeded)
