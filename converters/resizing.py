@@ -67,10 +67,11 @@ def resize_node(
     it moves a Transpose past a Resize.
     """
     shape = shape_of(image)
-    places = dict(zip(axes, scales or sizes, strict=True))
     if scales:
-        factors = np.array([places.get(axis, 1.0) for axis in range(len(shape))], dtype=np.float32)
+        factors = np.ones(len(shape), dtype=np.float32)
+        factors[list(axes)] = scales
         return builder.op("Resize", image, None, builder.constant(factors), attributes=attributes)
+    places = dict(zip(axes, sizes, strict=True))
     target = [size for size in (places.get(axis, size) for axis, size in enumerate(shape)) if isinstance(size, int)]
     if len(target) == len(shape):
         return builder.op("Resize", image, None, None, builder.constant(target), attributes=attributes)

@@ -27,7 +27,7 @@ def aligned(context: LayerContext, tensors: Sequence[Tensor]) -> tuple[list[ir.V
 def _moved(context: LayerContext, tensor: Tensor, rank: int) -> ir.Value:
     missing = rank - tensor.rank
     constant = tensor.value.const_value
-    if constant is not None:
+    if constant is not None and not tensor.moved:
         return context.constant(moved_array(constant.numpy(), rank))
     if tensor.rank == 0:
         return tensor.value

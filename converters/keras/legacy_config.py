@@ -17,14 +17,14 @@ _RECURRENT = frozenset(("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU"))
 def repair(config: Any) -> bool:
     """Change a model's configuration, in place, into one that Keras 3 reads; whether anything was changed."""
     if isinstance(config, list):
-        return any([repair(item) for item in config])
+        return max([repair(item) for item in config], default=False)
     if not isinstance(config, dict):
         return False
     changed = False
     class_name, inner = config.get("class_name"), config.get("config")
     if isinstance(class_name, str) and isinstance(inner, dict):
         changed = _repair_layer(class_name, inner)
-    return any([changed, *(repair(value) for value in config.values())])
+    return max([changed, *(repair(value) for value in config.values())])
 
 
 def _repair_layer(class_name: str, config: dict[str, Any]) -> bool:

@@ -44,13 +44,13 @@ def _along(array: NDArray[np.floating], axis: int, x: Tensor) -> Array:
 def convert_layer_normalization(context: LayerContext) -> Tensor:
     """(x − μ) / √(σ² + ε) over some axes, times γ plus β."""
     layer, x = context.source, context.tensor()
-    axes = _axes(layer.axis, x)
+    axes = normalization_axes(layer.axis, x)
     if getattr(layer, "rms_scaling", False):
         context.refuse("its option rms_scaling is not converted", "RMSNormalization")
     return layer_normalization(context, x, axes, context.weight("gamma"), context.weight("beta"), layer.epsilon)
 
 
-def _axes(axis: int | Sequence[int], x: Tensor) -> list[int]:
+def normalization_axes(axis: int | Sequence[int], x: Tensor) -> list[int]:
     """Axes of Keras' order, not negative, sorted."""
     return sorted(one % x.rank for one in ([axis] if isinstance(axis, int) else axis))
 
@@ -98,17 +98,23 @@ def scaled(
 def convert_rms_normalization(context: LayerContext) -> Tensor:
     """X / √(mean of x² + ε) over some axes, times a scale (Zhang & Sennrich 2019)."""
     layer, x = context.source, context.tensor()
-    axes = _axes(layer.axis, x)
+    return rms_normalization(context, x, normalization_axes(layer.axis, x), context.weight("scale"), layer.epsilon)
+
+
+def rms_normalization(
+    context: LayerContext, x: Tensor, axes: Sequence[int], scale: Array | None, epsilon: float
+) -> Tensor:
+    """The scale has the sizes of the axes that are normalized."""
     stored = context.constant(sorted(x.stored_axis(axis) for axis in axes))
     square = context.op("ReduceMean", context.op("Mul", x.value, x.value), stored, keepdims=1)
-    return scaled(context, x, axes, _over_root(context, x.value, square, layer.epsilon), context.weight("scale"), None)
+    return scaled(context, x, axes, _over_root(context, x.value, square, epsilon), scale, None)
 
 
 @converts("UnitNormalization")
 def convert_unit_normalization(context: LayerContext) -> Tensor:
     """X over its Euclidean length along some axes, which counts as at least 1e-12."""
     x = context.tensor()
-    stored = context.constant(sorted(x.stored_axis(axis) for axis in _axes(context.source.axis, x)))
+    stored = context.constant(sorted(x.stored_axis(axis) for axis in normalization_axes(context.source.axis, x)))
     length = context.op("ReduceL2", x.value, stored, keepdims=1)
     return context.like_input(context.op("Div", x.value, context.op("Max", length, context.constant(1e-12))))
 

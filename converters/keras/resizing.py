@@ -202,7 +202,8 @@ def axis_weights(context: LayerContext, size: int, count: int, interpolation: st
 def _linear_weights(size: int, count: int) -> Weights:
     """ONNX's linear, half_pixel."""
     points = grid_points(SamplingMode.UNALIGN_CORNERS, size, count)
-    return np.maximum(1 - np.abs(points[:, None] - np.arange(size)), 0).astype(np.float32)
+    weights: Weights = np.maximum(1 - np.abs(points[:, None] - np.arange(size)), 0).astype(np.float32)
+    return weights
 
 
 def _nearest_weights(size: int, count: int) -> Weights:
@@ -217,7 +218,9 @@ def _half_pixel_nearest_weights(size: int, count: int) -> Weights:
 
 
 def _picked(elements: NDArray[np.int64], size: int) -> Weights:
-    return np.eye(size, dtype=np.float32)[elements, :]
+    weights: Weights = np.zeros((len(elements), size), np.float32)
+    weights[np.arange(len(elements)), elements] = 1
+    return weights
 
 
 _ONNX_FORMS = (

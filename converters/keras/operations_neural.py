@@ -1,0 +1,56 @@
+"""Operations of ``keras.ops.nn`` with weights: convolution, pooling, normalization, attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mltoolkit.converters.keras.context import LayerContext
+from mltoolkit.converters.keras.normalization import layer_normalization, normalization_axes, rms_normalization
+from mltoolkit.converters.keras.operations_unary import floating
+from mltoolkit.converters.keras.registry import converts_operation
+from mltoolkit.converters.keras.tensors import Tensor
+
+
+def constant_argument(context: LayerContext, name: str) -> NDArray[np.float32] | None:
+    """An argument that is a variable or array; refuses a tensor of the graph."""
+    value: Any = context.argument(name)
+    if isinstance(value, Tensor):
+        context.refuse(f"its {name} is computed by the model", f"a constant {name}")
+    return None if value is None else context.array(value)
+
+
+@converts_operation("LayerNorm")
+def convert_layer_norm(context: LayerContext) -> Tensor:
+    """(x − μ) / √(σ² + ε) over some axes, times γ plus β."""
+    x, source = floating(context, context.tensor()), context.source
+    if source.rms_scaling:
+        context.refuse("its option rms_scaling is not converted", "keras.ops.rms_normalization")
+    gamma, beta = constant_argument(context, "gamma"), constant_argument(context, "beta")
+    epsilon = context.walk.keras.config.epsilon() if source.epsilon is None else source.epsilon
+    return layer_normalization(context, x, normalization_axes(source.axis, x), gamma, beta, epsilon)
+
+
+@converts_operation("RMSNorm")
+def convert_rms_norm(context: LayerContext) -> Tensor:
+    """X / √(mean of x² + ε) over some axes, times a scale."""
+    x, source = floating(context, context.tensor()), context.source
+    epsilon = context.walk.keras.config.epsilon() if source.epsilon is None else source.epsilon
+    return rms_normalization(
+        context, x, normalization_axes(source.axis, x), constant_argument(context, "scale"), epsilon
+    )
+
+
+@converts_operation("Normalize")
+def convert_normalize(context: LayerContext) -> Tensor:
+    """X over its Euclidean length, which counts as at least ε."""
+    x, source = floating(context, context.tensor()), context.source
+    if source.order != 2:
+        context.refuse(f"its order is {source.order}", "the order 2")
+    axes = normalization_axes(source.axis, x) if source.axis is not None else list(range(x.rank))
+    epsilon = context.walk.keras.config.epsilon() if source.epsilon is None else source.epsilon
+    stored = context.constant(sorted(x.stored_axis(axis) for axis in axes))
+    length = context.op("ReduceL2", x.value, stored, keepdims=1)
+    return Tensor(context.op("Div", x.value, context.op("Max", length, context.constant(float(epsilon)))), x.moved)
