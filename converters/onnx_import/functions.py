@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 import onnx_ir as ir
 
-from mltoolkit.converters.onnx_import.node import RefusedNode, SourceNode
+from mltoolkit.converters.onnx_import.node import RefusedNode, SourceNode, UnknownOperator
 from mltoolkit.converters.onnx_import.schemas import schema
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.opset import OPSET
@@ -56,8 +56,8 @@ def body_of_schema(node: SourceNode) -> ir.Function:
         if proto is not None:
             return ir.serde.deserialize_function(_with_all_outputs(proto, node))
     if node.domain:
-        raise RefusedNode(f"ONNX's domain {node.domain!r} says in words only what it computes", "a hook")
-    raise RefusedNode(
+        raise UnknownOperator(f"ONNX's domain {node.domain!r} says in words only what it computes", "a hook")
+    raise UnknownOperator(
         f"it came with opset {definition.since_version}: the hub's opset {OPSET} has no such operator, and ONNX's "
         "definition does not compose it of others"
     )

@@ -30,6 +30,10 @@ class RefusedNode(UnsupportedModelError):
         self.closest = closest
 
 
+class UnknownOperator(RefusedNode):
+    """A node that has no form in the hub whatever its inputs are."""
+
+
 @dataclass(frozen=True)
 class SourceNode:
     """A node of the source.

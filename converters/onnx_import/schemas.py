@@ -6,7 +6,7 @@ from functools import cache
 
 import onnx
 
-from mltoolkit.converters.onnx_import.node import RefusedNode, SourceNode
+from mltoolkit.converters.onnx_import.node import SourceNode, UnknownOperator
 from mltoolkit.converters.onnx_import.registry import known_operators
 from mltoolkit.errors import did_you_mean
 from mltoolkit.graph.opset import OPSET
@@ -27,20 +27,20 @@ def hub_schema(op_type: str) -> onnx.defs.OpSchema | None:
     return None if found is None or found.deprecated else found
 
 
-def why_unknown(node: SourceNode) -> RefusedNode | None:
+def why_unknown(node: SourceNode) -> UnknownOperator | None:
     """Why a node that no adapter takes has no definition; None where it has one."""
     if schema(node.op_type, node.version, node.domain) is not None:
         return None
     if node.domain in _domains():
         newest = schema(node.op_type, onnx.defs.onnx_opset_version(), node.domain)
         if newest is not None:
-            return RefusedNode(f"opset {node.version} does not have it; opset {newest.since_version} does")
-        return RefusedNode(f"ONNX has no such operator. {did_you_mean(node.op_type, _operators(node.domain))}")
+            return UnknownOperator(f"opset {node.version} does not have it; opset {newest.since_version} does")
+        return UnknownOperator(f"ONNX has no such operator. {did_you_mean(node.op_type, _operators(node.domain))}")
     known = known_operators(node.domain)
     domain = f"the domain {node.domain!r}"
     if known:
-        return RefusedNode(f"it is not one of the operators of {domain} that are known here")
-    return RefusedNode(f"{domain} is not ONNX's own: nothing says what its operators compute", "a hook")
+        return UnknownOperator(f"it is not one of the operators of {domain} that are known here")
+    return UnknownOperator(f"{domain} is not ONNX's own: nothing says what its operators compute", "a hook")
 
 
 @cache

@@ -14,7 +14,7 @@ from mltoolkit.converters.hooks import HookSet, UnsupportedLayers
 from mltoolkit.converters.onnx_import.custom import apply_hook
 from mltoolkit.converters.onnx_import.functions import body_of_operator, body_of_schema, call
 from mltoolkit.converters.onnx_import.hub_form import emit_as_is
-from mltoolkit.converters.onnx_import.node import RefusedNode, SourceNode
+from mltoolkit.converters.onnx_import.node import RefusedNode, SourceNode, UnknownOperator
 from mltoolkit.converters.onnx_import.registry import find_adapter
 from mltoolkit.converters.onnx_import.schemas import why_unknown
 from mltoolkit.custom_layers.description import CustomLayerDescription
@@ -155,23 +155,25 @@ class Walker:
             with self.builder.scope(name):
                 return node, self._convert(node)
         except UnsupportedModelError as error:
-            if not self._placeholders.intersection(value for value in inputs if value is not None):
+            if isinstance(error, UnknownOperator) or not self._follows_unsupported(inputs):
                 closest = error.closest if isinstance(error, RefusedNode) else ""
                 self.unsupported.add(name, source.op_type, error.what, closest, domain=domain)
         except MLToolkitError as error:
-            if self._placeholders.intersection(value for value in inputs if value is not None):
-                pass  # only wrong because of what stands before it
-            elif isinstance(error, InvalidModelError) and error.where is None:
+            # After an unsupported node much is only wrong because of that.
+            if not self._follows_unsupported(inputs):
+                if not isinstance(error, InvalidModelError) or error.where is not None:
+                    raise
                 raise InvalidModelError(error.what, where=f"node {name!r} ({source.op_type})", fix=error.fix) from error
-            else:
-                raise
         except Exception as error:  # attributes of wrong types and sizes fail in as many ways
-            if not self._placeholders.intersection(value for value in inputs if value is not None):
+            if not self._follows_unsupported(inputs):
                 raise InvalidModelError(
                     f"the node does not fit its definition: {type(error).__name__}: {error}",
                     where=f"node {name!r} ({source.op_type})",
                 ) from error
         return None, tuple(self._placeholder(output) for output in source.outputs)
+
+    def _follows_unsupported(self, inputs: Iterable[ir.Value | None]) -> bool:
+        return any(value in self._placeholders for value in inputs if value is not None)
 
     def _placeholder(self, output: ir.Value) -> ir.Value:
         value = ir.Value(name=self.builder.unique_name(output.name or "missing"), type=output.type, shape=output.shape)
