@@ -62,6 +62,8 @@ def flexible_graph(make: Callable[[Mapping[str, tuple[int, ...]]], ModelGraph], 
     first, sizes = _first(make, features)
     if not features:
         return FlexibleGraph(first, first.model, sizes)
+    if first.custom_descriptions:
+        return FlexibleGraph(first, first.model, sizes, note=_note(sizes, "its custom layers have fixed shapes"))
     others = []
     for candidate in _others(features, sizes):
         try:

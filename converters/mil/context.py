@@ -36,6 +36,7 @@ class NodeContext:
         outputs: its output values, with types and shapes as far as the hub knows them.
         mb: PyMIL's builder.
         format: ``mlmodel`` or ``mlpackage``.
+        precision: of the computation, ``float32`` or ``float16``.
         opset: the specification version whose operations may be used (8 is iOS 17's).
         description: of a custom layer.
     """
@@ -48,6 +49,7 @@ class NodeContext:
         self.outputs = node.outputs
         self.mb: type[Builder] = Builder
         self.format = program.format
+        self.precision = "float32" if program.format == "mlmodel" else program.precision
         self.opset = program.specification_version
         self.description = program.custom_layers.get(node.name or "")
         self._program = program
@@ -175,6 +177,18 @@ class NodeContext:
             Refusal: its numbers do not fit.
         """
         return self.mb.const(val=self._program.in_mil_type(np.asarray(array)), **({"name": name} if name else {}))
+
+    def weight(self, index: int, array: NDArray[Any]) -> Any:
+        """A constant made of the input ``index``, transposed, cut or reordered.
+
+        Returns:
+            A Var, compressed as the source stores the input where that can be; else the array itself.
+        """
+        from mltoolkit.converters.mil.compressed_weights import compressed_var
+
+        value = self._value(index)
+        found = compressed_var(value, array, self._program, f"{self.name}_weight_{index}", rearranged=True)
+        return array if found is None else found
 
     def subgraph(self, graph: ir.Graph, inputs: Sequence[Var]) -> list[Var]:
         """Write the nodes of a body (of If, Loop, Scan) into the current block.

@@ -26,7 +26,7 @@ from mltoolkit.converters.mil.recurrent import (
     run_steps,
     split_gates,
 )
-from mltoolkit.converters.mil.recurrent_activations import Activation, read_activations
+from mltoolkit.converters.mil.recurrent_activations import Activation, clip_matters, read_activations
 from mltoolkit.converters.mil.registry import writes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def write_gru(node: NodeContext) -> Any:
     for number, backward in enumerate(sequences.ways):
         x = reversed_steps(node, sequences.x, sequences) if backward else sequences.x
         names = [activation.native(node.is_network) for activation in activations[number]]
-        if None not in names and _is_native(node, sequences):
+        if None not in names and _is_native(node, sequences, activations[number]):
             result = _native(node, x, states[number], number, [name or "" for name in names])
         else:
             steps = _gru_steps if node.op_type == "GRU" else _rnn_steps
@@ -57,11 +57,11 @@ def write_gru(node: NodeContext) -> Any:
     return outputs_of(node, sequences, results)
 
 
-def _is_native(node: NodeContext, sequences: Sequences) -> bool:
+def _is_native(node: NodeContext, sequences: Sequences, activations: Sequence[Activation]) -> bool:
     """Whether MIL's own operation computes the same."""
     if any(node.constant(index) is None for index in (1, 2, 3) if node.has(index)):
         return False
-    if sequences.lengths is not None or node.attribute("clip", None) is not None:
+    if sequences.lengths is not None or clip_matters(node, activations):
         return False
     if node.op_type == "RNN":
         # coremltools 9 gives the RNN layer of a neural network its initial state in a wrong shape.
@@ -80,10 +80,13 @@ def _native(node: NodeContext, x: Any, state: Any, number: int, names: list[str]
             arrays |= {"input_bias": of_input, "bias": of_state}
         else:
             arrays["bias"] = of_input + of_state
-    weights = {name: array.astype(np.float32) for name, array in arrays.items()}
+    weights: dict[str, Any] = {name: array.astype(np.float32) for name, array in arrays.items()}
+    if is_gru:
+        weights = {name: gate_blocks(array, "zrh", "rhz") for name, array in weights.items()}
+    for index, name in ((1, "weight_ih"), (2, "weight_hh")):
+        weights[name] = node.weight(index, weights[name])
     if not is_gru:
         return list(node.mb.rnn(x=x, initial_h=state, output_sequence=True, activation=names[0], **weights))
-    weights = {name: gate_blocks(array, "zrh", "rhz") for name, array in weights.items()}
     options = {"reset_after": True} if later else {}
     gate, output = names
     return list(

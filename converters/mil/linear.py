@@ -49,10 +49,11 @@ def write_gemm(node: NodeContext) -> Any:
     rows = node.shape(1)[0 if transpose_b else 1]
     vector = None if bias is None else _as_bias(bias, rows)
     if kernel is not None and (not node.has(2) or vector is not None):
-        weight = node.input(1)
-        if not transpose_b or alpha != 1:
+        if transpose_b and alpha == 1:
+            weight = node.input(1)
+        else:
             kernel = (kernel if transpose_b else kernel.T) * np.float32(alpha)
-            weight = node.const(np.ascontiguousarray(kernel))
+            weight = node.weight(1, np.ascontiguousarray(kernel))
         return mb.linear(x=a, weight=weight, bias=None if vector is None else vector * np.float32(beta))
     result = mb.matmul(x=a, y=node.input(1), transpose_y=transpose_b)
     if alpha != 1:

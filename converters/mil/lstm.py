@@ -28,7 +28,7 @@ from mltoolkit.converters.mil.recurrent import (
     run_steps,
     split_gates,
 )
-from mltoolkit.converters.mil.recurrent_activations import Activation, read_activations
+from mltoolkit.converters.mil.recurrent_activations import Activation, clip_matters, read_activations
 from mltoolkit.converters.mil.registry import writes
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def write_lstm(node: NodeContext) -> Any:
     states = list(zip(initial_state(node, 5, sequences), initial_state(node, 6, sequences), strict=True))
     names = [_native_names(node, of_way) for of_way in activations]
     constant = all(node.constant(index) is not None for index in (1, 2, 3, 7) if node.has(index))
-    plain = sequences.lengths is None and node.attribute("clip", None) is None
+    plain = sequences.lengths is None and not any(clip_matters(node, of_way) for of_way in activations)
     plain = plain and not node.attribute("input_forget", 0)
     if constant and plain and None not in names and all(name == names[0] for name in names):
         assert names[0] is not None
@@ -106,7 +106,11 @@ def _weights(node: NodeContext, number: int, suffix: str) -> dict[str, Any]:
     if bias is not None:
         of_input, of_state = np.split(bias[number], 2)
         arrays["bias"] = of_input + of_state
-    ordered = {name: gate_blocks(array.astype(np.float32), "iofc", "ifoc") for name, array in arrays.items()}
+    ordered: dict[str, Any] = {
+        name: gate_blocks(array.astype(np.float32), "iofc", "ifoc") for name, array in arrays.items()
+    }
+    for index, name in ((1, "weight_ih"), (2, "weight_hh")):
+        ordered[name] = node.weight(index, ordered[name])
     peepholes = node.constant(7)
     if peepholes is not None:
         ordered["peephole"] = gate_blocks(peepholes[number].astype(np.float32), "iof", "ifo")

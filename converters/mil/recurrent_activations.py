@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,16 @@ class Activation:
     alpha: float
     beta: float
 
+    @property
+    def is_default_hard_sigmoid(self) -> bool:
+        """Whether it is max(0, min(1, 0.2 · x + 0.5))."""
+        return self.kind == "hardsigmoid" and np.allclose((self.alpha, self.beta), (0.2, 0.5))
+
     def native(self, network: bool) -> str | None:
         """What MIL's recurrent operations call it, None where they have none of these parameters."""
         if self.kind in ("relu", "sigmoid", "tanh"):
             return self.kind
-        if self.kind == "hardsigmoid" and np.allclose((self.alpha, self.beta), (0.2, 0.5)):
+        if self.is_default_hard_sigmoid:
             return "sigmoid_hard" if network else "hard_sigmoid"
         if self.kind == "affine" and (self.alpha, self.beta) == (1.0, 0.0):
             return "linear"
@@ -67,6 +73,19 @@ class Activation:
             return mb.scaled_tanh(x=x, alpha=alpha, beta=beta)
         above = mb.greater(x=x, y=np.float32(alpha))
         return mb.select(cond=above, a=x, b=np.float32(0))
+
+
+# Sigmoid, tanh and hard sigmoid do not change beyond this in float32.
+_SATURATED = 40.0
+
+
+def clip_matters(node: NodeContext, activations: Sequence[Activation]) -> bool:
+    """Whether the attribute ``clip`` changes what comes out of the activations."""
+    limit = node.attribute("clip", None)
+    if limit is None:
+        return False
+    saturating = all(item.kind in ("sigmoid", "tanh") or item.is_default_hard_sigmoid for item in activations)
+    return not (saturating and float(limit) >= _SATURATED)
 
 
 def read_activations(node: NodeContext, defaults: tuple[str, ...], directions: int) -> list[list[Activation]]:

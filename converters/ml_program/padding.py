@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.errors import InvalidModelError, did_you_mean
@@ -20,7 +22,9 @@ def convert_pad(context: MilContext) -> None:
     if count % 2 or count > 2 * rank:
         raise InvalidModelError(f"pad has {count} numbers for a tensor of rank {rank}", where=context.where)
     pairs = context.op("Reshape", context.value("pad"), context.constant([-1, 2]))
+    if count < 2 * rank:
+        # For all axes: onnxruntime's transpose optimizer does not look at Pad's input ``axes``.
+        pairs = context.op("Concat", context.constant(np.zeros((rank - count // 2, 2), np.int64)), pairs, axis=0)
     pads = context.op("Reshape", context.op("Transpose", pairs, perm=[1, 0]), context.constant([-1]))
-    axes = context.constant(list(range(rank - count // 2, rank)))
     constant = context.like(context.const("constant_val", 0), x) if mode == "constant" else None
-    context.output(context.op("Pad", x, pads, constant, axes, mode=_MODES[mode]))
+    context.output(context.op("Pad", x, pads, constant, mode=_MODES[mode]))

@@ -40,5 +40,8 @@ def convert_padding(context: LayerContext, layer: Any) -> None:
         return
     constant = context.builder.constant
     fill = constant(np.asarray(params.constant.value, dtype=np.float32)) if kind == "constant" else None
-    pads = constant([start for start, _ in borders] + [end for _, end in borders])
-    context.output(context.builder.op("Pad", value, pads, fill, constant(axes), attributes={"mode": _MODES[kind]}))
+    # For all axes: onnxruntime's transpose optimizer does not look at Pad's input ``axes``.
+    amounts = dict(zip(axes, borders, strict=True))
+    whole = [amounts.get(axis, (0, 0)) for axis in range(len(context.shape(value)))]
+    pads = constant([start for start, _ in whole] + [end for _, end in whole])
+    context.output(context.builder.op("Pad", value, pads, fill, attributes={"mode": _MODES[kind]}))
