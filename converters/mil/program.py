@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mltoolkit.converters.mil.context import NodeContext, in_mil_type
 from mltoolkit.converters.mil.refusal import Refusal
 from mltoolkit.converters.mil.registry import writers
+from mltoolkit.converters.mil.tensor_sequence import TensorSequence
 from mltoolkit.converters.unsupported import UnsupportedLayers
 from mltoolkit.custom_layers.description import CustomLayerDescription
 from mltoolkit.errors import MLToolkitError
@@ -52,13 +53,15 @@ class ProgramWriter:
         self.precision = target.precision
         self.custom_layers = custom_layers
         self.unsupported = UnsupportedLayers()
-        self._vars: dict[ir.Value, Var] = {}
+        # Vars, and sequences of them, which only exist while the program is written.
+        self._vars: dict[ir.Value, Any] = {}
         self._constants: dict[ir.Value, NDArray[Any]] = {}
         # Values that stand for results of nodes that were refused.
         self._made_up: set[ir.Value] = set()
+        self._in_body = False
         self._lost: set[ir.Value] = set()
 
-    def bind(self, value: ir.Value, var: Var) -> None:
+    def bind(self, value: ir.Value, var: Any) -> None:
         """Let a value of the hub be a PyMIL value."""
         self._vars[value] = var
 
@@ -70,7 +73,7 @@ class ProgramWriter:
             # Attributes keep read-only views; large weights are not copied.
             return value.const_value.numpy()
         var = self._vars.get(value)
-        known = None if var is None or var.op is None else var.val
+        known = None if var is None or isinstance(var, TensorSequence) or var.op is None else var.val
         if known is None:
             return None
         return np.asarray(known).astype(value.dtype.numpy() if value.dtype is not None else None)
@@ -97,14 +100,20 @@ class ProgramWriter:
 
     def write_body(self, graph: ir.Graph, inputs: Sequence[Var]) -> list[Var]:
         """Write a body into the current block and give its outputs; see :meth:`NodeContext.subgraph`."""
-        for value, var in zip(graph.inputs, inputs, strict=True):
-            self.bind(value, var)
-        for node in graph:
-            self._write(node)
-        lost = [value.name for value in graph.outputs if value in self._lost]
-        if lost:
-            raise Refusal(f"its body cannot be written: {', '.join(map(repr, lost))}")
-        return [self.var(value) for value in graph.outputs]
+        # What a body makes, constants too, is seen in its block only; a loop that is unrolled makes it several times.
+        known = self._vars, self._constants, self._in_body
+        self._vars, self._constants, self._in_body = dict(self._vars), dict(self._constants), True
+        try:
+            for value, var in zip(graph.inputs, inputs, strict=True):
+                self.bind(value, var)
+            for node in graph:
+                self._write(node)
+            lost = [value.name for value in graph.outputs if value in self._lost]
+            if lost:
+                raise Refusal(f"its body cannot be written: {', '.join(map(repr, lost))}")
+            return [self.var(value) for value in graph.outputs]
+        finally:
+            self._vars, self._constants, self._in_body = known
 
     def _write(self, node: ir.Node) -> None:
         writer = writers().get(node.op_type) if node.domain in ("", "ai.onnx") else None
@@ -139,7 +148,8 @@ class ProgramWriter:
     def _folded(self, node: ir.Node) -> list[NDArray[Any]] | None:
         """The outputs of a node of constants."""
         arrays = [None if value is None else self.constant(value) for value in node.inputs]
-        if not node.inputs or node.domain == CUSTOM_DOMAIN:
+        # Decoded codes keep how they were stored, for a compressed weight.
+        if not node.inputs or node.domain == CUSTOM_DOMAIN or node.op_type == "DequantizeLinear":
             return None
         if any(array is None and value is not None for array, value in zip(arrays, node.inputs, strict=True)):
             return None
@@ -163,6 +173,8 @@ class ProgramWriter:
                 array = np.asarray(result)
                 dtype = value.dtype.numpy() if value.dtype is not None else array.dtype
                 self._constants[value] = array.astype(dtype, copy=False)
+            elif isinstance(result, TensorSequence):
+                self._vars[value] = result
             elif result is not None:
                 _check(value, result)
                 self._name(value, result)
@@ -174,6 +186,9 @@ class ProgramWriter:
         """Call a new result what the hub calls it."""
         operation = var.op
         if operation is None or operation.op_type == "const" or var in self._vars.values() or not value.name:
+            return
+        if self._in_body:
+            # A body may be written several times, and names are given once.
             return
         var.name = value.name
         if operation.outputs[0] is var:
