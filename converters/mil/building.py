@@ -73,8 +73,10 @@ def _placeholder_shape(item: DeclaredInput, symbols: dict[str, Any]) -> list[Any
         elif name is None:
             shape.append(get_new_symbol())
         else:
-            # A symbol whose name starts with * would stand for several sizes.
-            shape.append(symbols.setdefault(name, Symbol("size_" + name)))
+            if name not in symbols:
+                # A symbol whose name starts with * would stand for several sizes.
+                symbols[name] = Symbol("size_" + name)
+            shape.append(symbols[name])
     return shape
 
 

@@ -22,12 +22,15 @@ def quiet_coremltools() -> Iterator[None]:
         stack.callback(setattr, log, "disabled", was_disabled)
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
+        from coremltools.converters.mil import converter
         from coremltools.converters.mil.backend.nn import op_mapping
         from coremltools.converters.mil.mil.passes import pass_pipeline
 
         for module, name in ((pass_pipeline, "tqdm"), (op_mapping, "_tqdm")):
             stack.callback(setattr, module, name, getattr(module, name))
             setattr(module, name, _no_bar)
+        # Symbols of a conversion that failed must not meet those of the next.
+        stack.callback(converter._reset_conversion_state)
         yield
 
 

@@ -72,7 +72,9 @@ def placed_weights(tensors: Mapping[str, ir.TensorProtocol], files: WeightFolder
     loose: dict[str, ir.TensorProtocol] = {}
     for name, tensor in tensors.items():
         if tensor.nbytes < _IN_GRAPH_BYTES:
-            placed.initializers.append(ir.serde.serialize_tensor(tensor))
+            proto = ir.serde.serialize_tensor(tensor)
+            proto.name = name  # the value's; the tensor may have another
+            placed.initializers.append(proto)
             continue
         placed.bytes += tensor.nbytes
         found = _in_file(tensor, files)
