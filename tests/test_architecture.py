@@ -24,6 +24,7 @@ ALLOWED = {
     "quantization": {"errors", "formats", "model"},
     "comparison": {"errors", "formats", "runtime", "model"},
     "conversion": {"errors", "formats", "graph", "custom_layers", "converters", "runtime", "model", "comparison"},
+    "swift_package": {"errors", "formats", "custom_layers", "runtime", "model"},
     "digits": {"errors", "formats", "model", "quantization", "comparison"},
     "cli": {
         "errors",
@@ -37,6 +38,7 @@ ALLOWED = {
         "comparison",
         "conversion",
         "digits",
+        "swift_package",
     },
     "__main__": {"cli"},
     "__init__": set(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import re
 import shutil
 import subprocess
 import tempfile
@@ -13,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-HEADERS = Path(__file__).resolve().parent / "metal_on_cpu"
+from mltoolkit import swift_package
+from mltoolkit.swift_package.kernel_units import kernel_names, kernel_unit
+
+RUNNER = Path(swift_package.__file__).resolve().parent / "stand_ins" / "KernelRunner"
 CACHE = Path(tempfile.gettempdir()) / "mltoolkit-metal-kernels"
-ENTRY = re.compile(r"^\s*kernel void (\w+)\(", re.MULTILINE)
 
 
 class KernelError(Exception):
@@ -54,37 +55,9 @@ class _Binding(ctypes.Structure):
     _fields_ = (("bytes", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-class _Dispatch(ctypes.Structure):
-    _fields_ = (
-        ("textures", ctypes.POINTER(_Texels)),
-        ("texture_is_array", ctypes.POINTER(ctypes.c_int)),
-        ("texture_count", ctypes.c_int),
-        ("buffers", ctypes.POINTER(_Binding)),
-        ("buffer_count", ctypes.c_int),
-        ("grid", ctypes.c_int * 3),
-    )
-
-
 def compiler() -> str | None:
     """g++, where there is one."""
     return shutil.which("g++")
-
-
-def wrapper(metal: str, source_name: str) -> str:
-    """C++ that includes a .metal text and can run its kernels by name."""
-    cases = "\n".join(
-        f'        if (!std::strcmp(name, "{name}")) return run_threads({name}, *dispatch);'
-        for name in ENTRY.findall(metal)
-    )
-    return f"""#include "dispatch.h"
-#include "{source_name}"
-extern "C" int run_kernel(const char *name, const Dispatch *dispatch, char *message, size_t room) {{
-    return guarded(message, room, [&] {{
-{cases}
-        throw std::invalid_argument(std::string("no kernel ") + name);
-    }});
-}}
-"""
 
 
 class Kernels:
@@ -93,21 +66,21 @@ class Kernels:
     def __init__(self, metal: str) -> None:
         found = compiler()
         assert found is not None, "g++ is missing"
-        self.names = ENTRY.findall(metal)
-        headers = b"".join(path.read_bytes() for path in sorted(HEADERS.iterdir()))
-        unit_text = wrapper(metal, "kernels.metal")
-        key = hashlib.sha256((metal + unit_text).encode() + headers).hexdigest()[:24]
+        self.names = kernel_names(metal)
+        unit = kernel_unit(metal, "kernels.metal")
+        sources = b"".join(path.read_bytes() for path in sorted(RUNNER.rglob("*")) if path.is_file())
+        key = hashlib.sha256((metal + unit).encode() + sources).hexdigest()[:24]
         library = CACHE / f"{key}.so"
         if not library.exists():
             CACHE.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-                unit = Path(folder) / "kernels.cpp"
                 (Path(folder) / "kernels.metal").write_text(metal, encoding="utf-8")
-                unit.write_text(unit_text, encoding="utf-8")
-                flags = ["-std=c++17", "-O0", "-shared", "-fPIC", "-Wno-attributes", f"-I{HEADERS}"]
+                (Path(folder) / "kernels.cpp").write_text(unit, encoding="utf-8")
+                files = [f"{folder}/kernels.cpp", str(RUNNER / "kernel_table.cpp")]
+                flags = ["-std=c++17", "-O0", "-shared", "-fPIC", "-Wno-attributes", f"-I{RUNNER}"]
                 built = Path(folder) / "kernels.so"
                 result = subprocess.run(
-                    [found, *flags, str(unit), "-o", str(built)], capture_output=True, text=True, check=False
+                    [found, *flags, *files, "-o", str(built)], capture_output=True, text=True, check=False
                 )
                 if result.returncode:
                     raise KernelError(result.stderr)
@@ -119,9 +92,11 @@ class Kernels:
         texels = (_Texels * max(1, len(textures)))(*(_described(texture) for texture in textures))
         kinds = (ctypes.c_int * max(1, len(textures)))(*(int(t.is_array) for t in textures))
         bindings = (_Binding * max(1, len(buffers)))(*(_Binding(b.ctypes.data, b.nbytes) for b in buffers))
-        dispatch = _Dispatch(texels, kinds, len(textures), bindings, len(buffers), (ctypes.c_int * 3)(*grid))
         message = ctypes.create_string_buffer(512)
-        if self._run(name.encode(), ctypes.byref(dispatch), message, ctypes.c_size_t(len(message))):
+        room = ctypes.c_size_t(len(message))
+        counts = ctypes.c_int32(len(textures)), ctypes.c_int32(len(buffers))
+        size = (ctypes.c_int32 * 3)(*grid)
+        if self._run(name.encode(), texels, kinds, counts[0], bindings, counts[1], size, message, room):
             raise KernelError(f"{name}: {message.value.decode()}")
 
 

@@ -1,20 +1,18 @@
 // Calls a kernel for every thread of a grid, with textures and buffers by index as Metal binds them.
 #pragma once
 
+#include <vector>
+
+#include "include/KernelRunner.h"
 #include "metal_stdlib"
 
-struct Binding {
-    void *bytes;
-    size_t length;
-};
-
 struct Dispatch {
-    metal::Texels *textures;
-    const int *texture_is_array;  // 0 or 1 each
+    KernelTexture *textures;
+    const int32_t *texture_is_array;  // 0 or 1 each
     int texture_count;
-    Binding *buffers;
+    KernelBuffer *buffers;
     int buffer_count;
-    int grid[3];
+    const int32_t *grid;
 };
 
 // Arguments are bound in order: textures, buffers and the thread's position are told apart by type.
@@ -48,7 +46,7 @@ struct Bound<const Parameters &, void> {
     static const Parameters &get(Cursor &cursor, const int *) {
         const int index = cursor.next_buffer++;
         require(index < cursor.dispatch.buffer_count, "too few buffers");
-        const Binding &binding = cursor.dispatch.buffers[index];
+        const KernelBuffer &binding = cursor.dispatch.buffers[index];
         require(binding.length == sizeof(Parameters), "the parameters have " + std::to_string(binding.length) +
                                                           " bytes, the kernel's struct " +
                                                           std::to_string(sizeof(Parameters)));
@@ -95,15 +93,17 @@ void run_threads(void (*function)(Arguments...), const Dispatch &dispatch) {
     }
 }
 
-// Returns 0, or writes a message and returns 1.
-template <typename Function>
-int guarded(char *message, size_t room, Function function) {
-    try {
-        function();
-        return 0;
-    } catch (const std::exception &error) {
-        std::strncpy(message, error.what(), room - 1);
-        message[room - 1] = 0;
-        return 1;
-    }
-}
+// The kernels of all units that are linked together.
+struct KernelEntry {
+    const char *name;
+    void (*run)(const Dispatch &);
+};
+
+std::vector<KernelEntry> &kernel_entries();
+
+struct KernelRegistration {
+    KernelRegistration(const char *name, void (*run)(const Dispatch &)) { kernel_entries().push_back({name, run}); }
+};
+
+#define REGISTER_KERNEL(name) \
+    static KernelRegistration registration_of_##name(#name, [](const Dispatch &dispatch) { run_threads(name, dispatch); });
