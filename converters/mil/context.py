@@ -170,6 +170,11 @@ class NodeContext:
         """Whether a neural network is written, which has the operations of iOS 13 and computes in float32 only."""
         return self.format == "mlmodel"
 
+    @property
+    def least_epsilon(self) -> np.float32:
+        """What to add to a value that nothing shall be added to: a neural network takes 0 for its default, 1e-6."""
+        return np.float32(1e-45 if self.is_network else 0)
+
     def const(self, array: NDArray[Any] | float | int | bool | Sequence[Any], name: str = "") -> Var:
         """A constant of the program; int64 becomes int32 and double float32.
 

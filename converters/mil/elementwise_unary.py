@@ -58,7 +58,7 @@ def write_neg(node: NodeContext) -> Any:
 @writes("Log")
 def write_log(node: NodeContext) -> Any:
     """Log; MIL adds a small number to the value unless told otherwise."""
-    return node.mb.log(x=node.input(0), epsilon=np.float32(0))
+    return node.mb.log(x=node.input(0), epsilon=node.least_epsilon)
 
 
 @writes("Reciprocal")
@@ -72,7 +72,7 @@ def write_acosh(node: NodeContext) -> Any:
     """Acosh: log(x + sqrt(x - 1) · sqrt(x + 1))."""
     mb, x = node.mb, node.input(0)
     root = mb.mul(x=mb.sqrt(x=mb.sub(x=x, y=np.float32(1))), y=mb.sqrt(x=mb.add(x=x, y=np.float32(1))))
-    return mb.log(x=mb.add(x=x, y=root), epsilon=np.float32(0))
+    return mb.log(x=mb.add(x=x, y=root), epsilon=node.least_epsilon)
 
 
 @writes("Asinh")
@@ -81,7 +81,7 @@ def write_asinh(node: NodeContext) -> Any:
     mb, x = node.mb, node.input(0)
     size = mb.abs(x=x)
     root = mb.sqrt(x=mb.add(x=mb.mul(x=x, y=x), y=np.float32(1)))
-    return mb.mul(x=mb.sign(x=x), y=mb.log(x=mb.add(x=size, y=root), epsilon=np.float32(0)))
+    return mb.mul(x=mb.sign(x=x), y=mb.log(x=mb.add(x=size, y=root), epsilon=node.least_epsilon))
 
 
 @writes("Not")

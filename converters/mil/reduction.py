@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from mltoolkit.converters.mil.context import NodeContext
 from mltoolkit.converters.mil.integers import is_integer, wrapped
 from mltoolkit.converters.mil.kinds import cast_to_kind, kind_of
@@ -42,7 +40,7 @@ def write_reduction(node: NodeContext) -> Any:
         x = cast_to_kind(node, x, "i" if kind == "b" else "f")
     if node.op_type == "ReduceLogSum":
         # MIL's own adds a small number before it takes the logarithm.
-        return mb.log(x=mb.reduce_sum(x=x, axes=axes, keep_dims=keep), epsilon=np.float32(0))
+        return mb.log(x=mb.reduce_sum(x=x, axes=axes, keep_dims=keep), epsilon=node.least_epsilon)
     result = getattr(mb, _OPERATIONS[node.op_type])(x=x, axes=axes, keep_dims=keep)
     result = cast_to_kind(node, result, kind)
     return wrapped(node, result, dtype) if is_integer(dtype) else result
@@ -56,5 +54,5 @@ def _of_single_elements(node: NodeContext, x: Any) -> Any:
     if node.op_type == "ReduceSumSquare":
         return mb.mul(x=x, y=x)
     if node.op_type == "ReduceLogSum":
-        return mb.log(x=x, epsilon=np.float32(0))
+        return mb.log(x=x, epsilon=node.least_epsilon)
     return mb.identity(x=x)

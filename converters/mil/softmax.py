@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from mltoolkit.converters.mil.context import NodeContext
 from mltoolkit.converters.mil.registry import writes
 from mltoolkit.converters.mil.sizes import non_negative_axis
@@ -25,4 +23,4 @@ def write_log_softmax(node: NodeContext) -> Any:
     axes = [non_negative_axis(node.attribute("axis", -1), x.rank)]
     shifted = mb.sub(x=x, y=mb.reduce_max(x=x, axes=axes, keep_dims=True))
     total = mb.reduce_sum(x=mb.exp(x=shifted), axes=axes, keep_dims=True)
-    return mb.sub(x=shifted, y=mb.log(x=total, epsilon=np.float32(0)))
+    return mb.sub(x=shifted, y=mb.log(x=total, epsilon=node.least_epsilon))
