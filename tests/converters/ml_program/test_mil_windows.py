@@ -132,7 +132,7 @@ def pooled(x: np.ndarray, kind: str, given: dict[str, Any]) -> np.ndarray:
     out = []
     for index in range(count):
         start = index * stride - before
-        window = x[:, :, max(0, start) : min(size, start + taps)]
+        window = x[:, :, max(0, start) : max(0, min(size, start + taps))]
         padded = min(start + taps, size + after) - start
         if kind == "max_pool":
             out.append(window.max(-1))
@@ -170,11 +170,46 @@ def test_pooling_over_three_axes() -> None:
     run("avg_pool", x, given, blocks.mean((3, 5, 7)))
 
 
-def test_windows_of_nothing_but_padding_are_refused() -> None:
+@pytest.mark.parametrize("pad", [(2, 0), (0, 3), (5, 4), (2, 2)])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize("kind", ["max_pool", "avg_pool", "avg_pool of the input", "l2_pool"])
+def test_padding_as_wide_as_the_kernel(kind: str, ceil_mode: bool, stride: int, pad: tuple[int, int]) -> None:
+    """Windows of nothing but padding sum to zero; a maximum or an average of the input they do not have."""
+    x = RNG.normal(size=(1, 2, 4)).astype(np.float32) - 2
+    given = {
+        "kernel_sizes": np.array([2]),
+        "strides": np.array([stride]),
+        "pad_type": "custom",
+        "pad": np.array(pad),
+        "ceil_mode": np.bool_(ceil_mode),
+    }
+    if kind == "avg_pool of the input":
+        kind, given["exclude_padding_from_average"] = "avg_pool", np.bool_(True)
+    try:
+        with np.errstate(invalid="raise"):
+            expected = pooled(x, kind, given)
+    except (ValueError, FloatingPointError):  # the largest of nothing, 0 / 0
+        with pytest.raises(UnsupportedModelError, match="nothing but padding"):
+            run(kind, x, given, np.zeros((1, 2, 1), dtype=np.float32))
+    else:
+        run(kind, x, given, expected)
+
+
+def test_absurd_paddings_are_refused_before_anything_is_made_of_them() -> None:
     x = np.zeros((1, 1, 4), dtype=np.float32)
-    given = {"kernel_sizes": np.array([2]), "pad_type": "custom", "pad": np.array([2, 0])}
-    with pytest.raises(UnsupportedModelError, match="nothing but padding"):
-        run("max_pool", x, given, np.zeros((1, 1, 5), dtype=np.float32))
+    given = {"kernel_sizes": np.array([2]), "pad_type": "custom", "pad": np.array([2**31 - 1, 2**31 - 1])}
+    for kind in ("max_pool", "avg_pool", "l2_pool"):
+        with pytest.raises(UnsupportedModelError, match="windows along axis 2"):
+            run(kind, x, given, np.zeros((1, 1, 3), dtype=np.float32))
+
+
+def test_windows_beyond_the_input_are_refused() -> None:
+    x = np.zeros((1, 1, 5), dtype=np.float32)
+    given = {"kernel_sizes": np.array([1]), "strides": np.array([3]), "ceil_mode": np.bool_(True)}
+    for kind in ("max_pool", "avg_pool", "l2_pool"):
+        with pytest.raises(UnsupportedModelError, match="nothing but padding"):
+            run(kind, x, given, np.zeros((1, 1, 3), dtype=np.float32))
 
 
 X = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)
