@@ -57,7 +57,7 @@ def main() -> int:
 
 def _run(chosen: list[Any], workers: int, outcomes: dict[str, Any]) -> None:
     import coremltools  # noqa: F401  (loaded once, before the workers fork)
-    from workers import check_all
+    from case_workers import check_all
 
     OUTCOMES.parent.mkdir(exist_ok=True)
     for number, (name, by_format) in enumerate(check_all(chosen, workers), 1):

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from case_check import FORMATS, check_case
 from cases import Case
-from checking import FORMATS, check_case
 
 # Seconds for one test in both formats; most take less than one.
 _LIMIT = 180
