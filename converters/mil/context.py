@@ -113,16 +113,16 @@ class NodeContext:
         """Number of dimensions of an input."""
         return len(self.shape(index))
 
-    def static_shape(self, index: int, why: str = "") -> tuple[int, ...]:
-        """Sizes of an input, all known.
+    def static_shape(self, index: int, why: str = "", first: int = 0) -> tuple[int, ...]:
+        """Sizes of an input from axis ``first`` on, all known.
 
         Raises:
             Refusal: one is only known when the model runs.
         """
-        shape = self.shape(index)
+        shape = self.shape(index)[first:]
         if not all(isinstance(size, (int, np.integer)) for size in shape):
             self.refuse(
-                f"its input {index} has the flexible shape {shape}" + (f"; {why}" if why else ""), "fixed input shapes"
+                f"its input {index} has the flexible sizes {shape}" + (f"; {why}" if why else ""), "fixed input shapes"
             )
         return tuple(int(size) for size in shape)
 

@@ -21,7 +21,7 @@ def write_conv_transpose(node: NodeContext) -> Any:
     if not 3 <= len(shape) <= 5:
         node.refuse(f"it convolves over {len(shape) - 2} axes", "one to three spatial axes")
     if node.constant(1) is None:
-        node.refuse("its kernel is computed while the model runs", "a constant kernel")
+        node.needs(8, "a transposed convolution whose kernel is computed while the model runs")
     kernel = node.static_shape(1)[2:]
     axes = len(kernel)
     strides = list(node.attribute("strides", [1] * axes))
@@ -55,7 +55,7 @@ def _pads_and_extra(
         # SAME: the output has size · stride elements, so that what is cut does not depend on the size.
         totals = [full[axis] - strides[axis] + extra[axis] for axis in range(axes)]
     else:
-        sizes = node.static_shape(0, "output_shape is fixed")[2:]
+        sizes = node.static_shape(0, "output_shape is fixed", first=2)
         totals = [
             strides[axis] * (sizes[axis] - 1) + extra[axis] + full[axis] - int(wanted[axis - axes])
             for axis in range(axes)

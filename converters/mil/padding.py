@@ -28,7 +28,7 @@ def write_pad(node: NodeContext) -> Any:
         return node.mb.identity(x=x)
     if mode == "constant":
         return _pad_with_constant(node, x, pads)
-    if mode in ("reflect", "edge") and not any(size for pair in pads[:-2] for size in pair) and x.rank >= 3:
+    if mode in ("reflect", "edge") and not any(size for pair in pads[:-2] for size in pair) and x.rank >= 2:
         return _pad_image(node, x, pads, mode)
     for axis, (before, after) in enumerate(pads):
         if before or after:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,6 @@ def write_max_pool(node: NodeContext) -> Any:
 @writes("AveragePool")
 def write_average_pool(node: NodeContext) -> Any:
     """AveragePool, with or without counting the padding."""
-    mb = node.mb
     x, window, ends = _window(node, node.input(0))
     counted = bool(node.attribute("count_include_pad", 0))
     if any(dilation > 1 for dilation in window.dilations):
@@ -61,7 +61,6 @@ def write_average_pool(node: NodeContext) -> Any:
         x = _padded(node, x, window.pads, 0.0)
         plain = Window(window.kernel, window.strides, window.dilations, ((0, 0),) * len(ends), "NOTSET")
         return _pool(node, "avg_pool", x, plain, ends, exclude_padding_from_average=True)
-    del mb
     return _pool(node, "avg_pool", x, window, ends, exclude_padding_from_average=not counted)
 
 
@@ -93,8 +92,10 @@ def _window(node: NodeContext, x: Any) -> tuple[Any, Window, tuple[int, ...]]:
     if not node.attribute("ceil_mode", 0) or window.auto_pad != "NOTSET":
         return x, window, (0,) * len(sizes)
     assert window.pads is not None
+    if not all(isinstance(size, (int, np.integer)) for size in sizes):
+        return x, _rounding_up(node, window), (0,) * len(sizes)
     ends = []
-    for axis, size in enumerate(node.static_shape(0, "ceil_mode needs to know how far its last window reaches")[2:]):
+    for axis, size in enumerate(node.static_shape(0, "ceil_mode needs to know where its last window ends", first=2)):
         before, after = window.pads[axis]
         stride = window.strides[axis]
         extent = window.dilations[axis] * (window.kernel[axis] - 1) + 1
@@ -103,6 +104,16 @@ def _window(node: NodeContext, x: Any) -> tuple[Any, Window, tuple[int, ...]]:
             count -= 1  # a window that starts in the padding at the end is left out
         ends.append(max((count - 1) * stride + extent - size - before - after, 0))
     return x, window, tuple(ends)
+
+
+def _rounding_up(node: NodeContext, window: Window) -> Window:
+    """The window over sizes that are only known when the model runs, as MIL's own ceil_mode has it."""
+    assert window.pads is not None
+    even = all(before == after for before, after in window.pads)
+    counts_padding = node.op_type != "MaxPool" and any(before for before, _ in window.pads)
+    if not even or counts_padding or len(window.kernel) > 2 or any(step > 1 for step in window.dilations):
+        node.refuse("its ceil_mode meets a flexible size and padding or dilations", "fixed input shapes")
+    return replace(window, rounds_up=True)
 
 
 def _joined(node: NodeContext, window: Window, ends: tuple[int, ...]) -> Pads:
@@ -118,6 +129,8 @@ def _pool(node: NodeContext, operation: str, x: Any, window: Window, ends: tuple
         padding: dict[str, Any] = {"pad_type": "same" if window.auto_pad == "SAME_UPPER" else "same_lower"}
     else:
         padding = {"pad_type": "custom", "pad": [size for pair in _joined(node, window, ends) for size in pair]}
+    if window.rounds_up:
+        padding["ceil_mode"] = True
     return getattr(node.mb, operation)(
         x=x, kernel_sizes=list(window.kernel), strides=list(window.strides), **padding, **options
     )
@@ -161,7 +174,7 @@ def _slices(node: NodeContext, x: Any, window: Window) -> list[Any]:
 
 
 def _dilated_average(node: NodeContext, x: Any, window: Window, ends: tuple[int, ...], counted: bool) -> Any:
-    mb, sizes = node.mb, node.static_shape(0, "its window is dilated")[2:]
+    mb, sizes = node.mb, node.static_shape(0, "its window is dilated", first=2)
     pads = _joined(node, window, ends)
     slices = _slices(node, _padded(node, x, pads, 0.0), window)
     total = functools.reduce(lambda a, b: mb.add(x=a, y=b), slices)

@@ -176,7 +176,7 @@ class ProgramWriter:
             elif isinstance(result, TensorSequence):
                 self._vars[value] = result
             elif result is not None:
-                _check(value, result)
+                _check(value, result, sizes=not node.attributes.get("ceil_mode"))
                 self._name(value, result)
                 self._vars[value] = result
         if any(value in self._made_up for value in node.inputs):
@@ -221,8 +221,12 @@ def mil_type(kind: str) -> Any:
     return getattr(types, kind)
 
 
-def _check(value: ir.Value, var: Var) -> None:
-    """Refuse a result that has another type or shape than the hub's inference gives it."""
+def _check(value: ir.Value, var: Var, sizes: bool) -> None:
+    """Refuse a result that has another type or shape than the hub's inference gives it.
+
+    Of a pooling with ceil_mode the rank alone counts: ONNX's inference keeps windows that start in the padding, which
+    its specification drops.
+    """
     from coremltools.converters.mil.mil import types
 
     if types.is_list(var.sym_type):
@@ -232,13 +236,13 @@ def _check(value: ir.Value, var: Var) -> None:
         raise Refusal(f"its result {value.name!r} would have the type {given}, where {expected} is due")
     if value.shape is None:
         return
-    sizes = [size if isinstance(size, int) else None for size in value.shape]
+    known = [size if isinstance(size, int) else None for size in value.shape]
     made = [int(size) if isinstance(size, (int, np.integer)) else None for size in var.shape]
-    agree = len(sizes) == len(made) and all(
-        size is None or other is None or size == other for size, other in zip(sizes, made, strict=False)
+    agree = len(known) == len(made) and all(
+        size is None or other is None or size == other or not sizes for size, other in zip(known, made, strict=False)
     )
     if not agree:
-        raise Refusal(f"its result {value.name!r} would have the shape {tuple(var.shape)}, not {tuple(sizes)}")
+        raise Refusal(f"its result {value.name!r} would have the shape {tuple(var.shape)}, not {tuple(known)}")
 
 
 def new_function(placeholders: dict[str, Any], specification_version: int) -> Function:

@@ -21,6 +21,7 @@ class Window:
         dilations: the distance of its elements.
         pads: (before, after); None where they follow from a size only known when the model runs.
         auto_pad: ``NOTSET``, ``VALID``, ``SAME_UPPER`` or ``SAME_LOWER``.
+        rounds_up: whether a last window counts that only begins inside.
     """
 
     kernel: tuple[int, ...]
@@ -28,6 +29,7 @@ class Window:
     dilations: tuple[int, ...]
     pads: Pads | None
     auto_pad: str
+    rounds_up: bool = False
 
     @property
     def mil_pads(self) -> list[int]:
