@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import onnx_ir as ir
-
 from mltoolkit.converters.core_ml_flexible import FlexibleGraph, flexible_features, flexible_graph
 from mltoolkit.converters.hooks import HookSet
 from mltoolkit.converters.mil.target import (
@@ -27,6 +24,7 @@ from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.formats.features import ArrayFeature, ImageFeature, Interface, Range, read_interface
 from mltoolkit.formats.networks import network_of
 from mltoolkit.formats.weight_blob import WeightFolder
+from mltoolkit.graph.image_outputs import add_batch_axis
 from mltoolkit.graph.model_graph import ModelGraph
 
 _COLORS: dict[str, Color] = {"RGB": "RGB", "BGR": "BGR", "GRAY": "GRAYSCALE", "GRAY_FLOAT16": "GRAYSCALE_FLOAT16"}
@@ -113,7 +111,7 @@ def core_ml_source(flexible: FlexibleGraph, interface: Interface, metadata: Any)
     model = flexible.model.clone()
     for feature in interface.outputs:
         if isinstance(feature, ImageFeature):
-            _add_batch_axis(model.graph, feature.name)
+            add_batch_axis(model.graph, feature.name)
     source = SourceModel(model, "Core ML", graph.layers, dict(graph.custom_descriptions))
     target = CoreMLTarget(
         inputs=_inputs(interface, flexible),
@@ -126,22 +124,6 @@ def core_ml_source(flexible: FlexibleGraph, interface: Interface, metadata: Any)
         metadata=_metadata(interface, metadata),
     )
     return CoreMLSource(source, target, graph, (flexible.note,) if flexible.note else ())
-
-
-def _add_batch_axis(graph: ir.Graph, name: str) -> None:
-    """Give an image output (C, H, W) as (1, C, H, W), the form of pictures in an ML Program."""
-    value = next(output for output in graph.outputs if output.name == name)
-    place = list(graph.outputs).index(value)
-    axes_name = f"{name}/batch_axis"
-    axes = ir.Tensor(np.array([0], dtype=np.int64), name=axes_name)
-    constant = ir.Value(name=axes_name, type=ir.TensorType(axes.dtype), shape=axes.shape, const_value=axes)
-    graph.register_initializer(constant)
-    value.name = f"{name}/without_batch"
-    shape = None if value.shape is None else ir.Shape([1, *value.shape])
-    output = ir.Value(name=name, type=value.type, shape=shape)
-    node = ir.node("Unsqueeze", [value, constant], outputs=[output], name=f"{name}/Unsqueeze")
-    graph.append(node)
-    graph.outputs[place] = output
 
 
 def _inputs(interface: Interface, flexible: FlexibleGraph) -> dict[str, ImageInput | ArrayInput]:
