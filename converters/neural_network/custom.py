@@ -6,17 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.registry import converts
 from mltoolkit.custom_layers.description import CustomLayerDescription
-from mltoolkit.custom_layers.protocol import CustomLayer, ParameterValue, Shape
+from mltoolkit.custom_layers.protocol import CustomLayer, Shape
 from mltoolkit.errors import CustomLayerError, UnsupportedModelError
-from mltoolkit.formats.float_field import read_floats
-from mltoolkit.formats.weights import Encoding, encoding_of
+from mltoolkit.formats.custom_layers import custom_parameters, custom_weight
 from mltoolkit.graph.model_graph import CustomNode
 
 
@@ -96,23 +93,6 @@ def emit_custom(
             sequence, batch, *rest = shapes[index]
             value = context.builder.op("Reshape", value, context.builder.constant([sequence * batch, *rest]))
         context.output(value, index)
-
-
-def custom_parameters(params: Any) -> dict[str, ParameterValue]:
-    """CustomLayerParamValue by name, as Python values."""
-    return {
-        name: getattr(value, value.WhichOneof("value") or "stringValue") for name, value in params.parameters.items()
-    }
-
-
-def custom_weight(weight: Any) -> NDArray[np.generic]:
-    """A weight as a custom layer's class receives it: float32, or the bytes that only it understands."""
-    encoding = encoding_of(weight)
-    if encoding is Encoding.FLOAT32:
-        return read_floats(weight, "floatValue")
-    if encoding is Encoding.FLOAT16:
-        return np.frombuffer(weight.float16Value, dtype="<f2").astype(np.float32)
-    return np.frombuffer(weight.rawValue, dtype=np.uint8)
 
 
 def with_full_rank(context: LayerContext, value: ir.Value) -> ir.Value:

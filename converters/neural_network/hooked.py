@@ -14,8 +14,6 @@ from mltoolkit.converters.hooks import Hook, HookedLayer
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.custom import (
     announced_shapes,
-    custom_parameters,
-    custom_weight,
     emit_custom,
     find_layer,
     make_layer,
@@ -23,6 +21,7 @@ from mltoolkit.converters.neural_network.custom import (
 )
 from mltoolkit.custom_layers.description import CustomLayerDescription
 from mltoolkit.errors import UnsupportedModelError
+from mltoolkit.formats.custom_layers import custom_parameters, custom_weight
 from mltoolkit.formats.weight_fields import layer_weights
 from mltoolkit.formats.weights import Encoding, encoding_of, read_weight
 from mltoolkit.graph.builder import Dimension, known_shape
