@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import onnx_ir as ir
 
 from mltoolkit.graph.builder import CUSTOM_DOMAIN
@@ -27,7 +28,8 @@ def simplified(model: ir.Model) -> ir.Model:
 
     try:
         copy = model.clone()
-        with _quiet():
+        # Weights of damaged models: NaN is their own affair.
+        with _quiet(), np.errstate(all="ignore"):
             optimizer.optimize_ir(
                 copy,
                 input_size_limit=_FOLDED_ELEMENTS,
