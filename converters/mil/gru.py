@@ -63,9 +63,6 @@ def _is_native(node: NodeContext, sequences: Sequences, activations: Sequence[Ac
         return False
     if sequences.lengths is not None or clip_matters(node, activations):
         return False
-    if node.op_type == "RNN":
-        # coremltools 9 gives the RNN layer of a neural network its initial state in a wrong shape.
-        return not node.is_network
     return not node.attribute("linear_before_reset", 0) or node.opset >= _IOS18
 
 

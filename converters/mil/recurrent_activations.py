@@ -47,11 +47,14 @@ class Activation:
         return self.kind == "hardsigmoid" and np.allclose((self.alpha, self.beta), (0.2, 0.5))
 
     def native(self, network: bool) -> str | None:
-        """What MIL's recurrent operations call it, None where they have none of these parameters."""
+        """What MIL's recurrent operations call it, None where they have none of these parameters.
+
+        coremltools has no name for the hard sigmoid that both PyMIL and its writer of neural networks know.
+        """
         if self.kind in ("relu", "sigmoid", "tanh"):
             return self.kind
         if self.is_default_hard_sigmoid:
-            return "sigmoid_hard" if network else "hard_sigmoid"
+            return "hard_sigmoid"
         if self.kind == "affine" and (self.alpha, self.beta) == (1.0, 0.0):
             return "linear"
         return None
