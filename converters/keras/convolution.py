@@ -92,8 +92,7 @@ def convolve(
 ) -> ir.Value:
     """ONNX's Conv of a channels-first value; strides and dilations are 1 when left out."""
     window = kernel.shape[2:]
-    strides = [int(stride) for stride in strides or (1,) * len(window)]
-    dilations = [int(dilation) for dilation in dilations or (1,) * len(window)]
+    strides, dilations = ([int(size) for size in (given or (1,) * len(window))] for given in (strides, dilations))
     attributes: dict[str, Any] = {
         "kernel_shape": list(window),
         "strides": strides,

@@ -19,20 +19,34 @@ Array = NDArray[np.float32]
 @converts("BatchNormalization")
 def convert_batch_normalization(context: LayerContext) -> Tensor:
     """With the moving statistics: γ · (x − μ) / √(σ² + ε) + β along one axis."""
-    layer, x = context.source, context.tensor()
     mean, variance = context.needed_weight("moving_mean"), context.needed_weight("moving_variance")
     gamma, beta = context.weight("gamma"), context.weight("beta")
+    layer = context.source
+    return batch_normalization(context, context.tensor(), layer.axis, mean, variance, gamma, beta, layer.epsilon)
+
+
+def batch_normalization(
+    context: LayerContext,
+    x: Tensor,
+    axis: int,
+    mean: Array,
+    variance: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    epsilon: float,
+) -> Tensor:
+    """All of the size of the axis; γ is 1 and β 0 when left out."""
     gamma = np.ones_like(mean) if gamma is None else gamma
     beta = np.zeros_like(mean) if beta is None else beta
-    axis = layer.axis % x.rank
+    axis %= x.rank
     if x.stored_axis(axis) == 1:
         constants = [context.constant(array) for array in (gamma, beta, mean, variance)]
-        return context.like_input(context.op("BatchNormalization", x.value, *constants, epsilon=float(layer.epsilon)))
+        return Tensor(context.op("BatchNormalization", x.value, *constants, epsilon=float(epsilon)), x.moved)
     # Elsewhere it is a product and a sum; computed in double so that only the result is rounded.
-    factor = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + layer.epsilon)
+    factor = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
     shift = beta - mean * factor
     value = context.op("Mul", x.value, spread(context, _along(factor, axis, x), x))
-    return context.like_input(context.op("Add", value, spread(context, _along(shift, axis, x), x)))
+    return Tensor(context.op("Add", value, spread(context, _along(shift, axis, x), x)), x.moved)
 
 
 def _along(array: NDArray[np.floating], axis: int, x: Tensor) -> Array:

@@ -1,4 +1,4 @@
-"""Operations of ``keras.ops.nn`` with weights: convolution, pooling, normalization, attention."""
+"""Operations of ``keras.ops.nn`` with weights: convolution and normalization."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.converters.keras.context import LayerContext
-from mltoolkit.converters.keras.normalization import layer_normalization, normalization_axes, rms_normalization
+from mltoolkit.converters.keras.convolution import convolution_kernel, convolve, depthwise_kernel
+from mltoolkit.converters.keras.normalization import (
+    batch_normalization,
+    layer_normalization,
+    normalization_axes,
+    rms_normalization,
+)
 from mltoolkit.converters.keras.operations_unary import floating
 from mltoolkit.converters.keras.registry import converts_operation
 from mltoolkit.converters.keras.tensors import Tensor
@@ -54,3 +60,47 @@ def convert_normalize(context: LayerContext) -> Tensor:
     stored = context.constant(sorted(x.stored_axis(axis) for axis in axes))
     length = context.op("ReduceL2", x.value, stored, keepdims=1)
     return Tensor(context.op("Div", x.value, context.op("Max", length, context.constant(float(epsilon)))), x.moved)
+
+
+@converts_operation("Conv", "DepthwiseConv", "SeparableConv")
+def convert_convolution(context: LayerContext) -> Tensor:
+    """With kernels that are variables, or that the model computes from variables alone."""
+    source, value = context.source, context.feature_map()
+    rank = len(value.shape or ()) - 2
+    options = {
+        "strides": _for_each_axis(source.strides, rank),
+        "dilations": _for_each_axis(source.dilation_rate, rank),
+        "padding": source.padding,
+    }
+    if context.class_name == "Conv":
+        kernel = _kernel(context, "kernel")
+        groups = context.inputs[0].shape[-1 if context.channels_last else 1]
+        assert isinstance(groups, int)
+        result = convolve(context, value, convolution_kernel(kernel), groups=groups // kernel.shape[-2], **options)
+    else:
+        name = "kernel" if context.class_name == "DepthwiseConv" else "depthwise_kernel"
+        kernel, channels = depthwise_kernel(_kernel(context, name))
+        result = convolve(context, value, kernel, groups=channels, **options)
+        if context.class_name == "SeparableConv":
+            result = convolve(context, result, convolution_kernel(_kernel(context, "pointwise_kernel")))
+    return context.feature_result(result)
+
+
+def _kernel(context: LayerContext, name: str) -> NDArray[np.float32]:
+    kernel = constant_argument(context, name)
+    assert kernel is not None
+    return kernel
+
+
+def _for_each_axis(given: Any, rank: int) -> list[int]:
+    return [int(given)] * rank if isinstance(given, int) else [int(one) for one in given]
+
+
+@converts_operation("BatchNorm")
+def convert_batch_norm(context: LayerContext) -> Tensor:
+    """With constant statistics: γ · (x − μ) / √(σ² + ε) + β along one axis."""
+    x, axis = floating(context, context.tensor()), int(context.source.axis)
+    arrays = [constant_argument(context, name) for name in ("mean", "variance", "scale", "offset")]
+    mean, variance, gamma, beta = arrays
+    assert mean is not None and variance is not None
+    return batch_normalization(context, x, axis, mean, variance, gamma, beta, float(context.source.epsilon))

@@ -7,6 +7,7 @@ import math
 import onnx_ir as ir
 
 from mltoolkit.converters.keras.context import LayerContext
+from mltoolkit.converters.keras.einsum import einsum
 from mltoolkit.converters.keras.elementwise import operands
 from mltoolkit.converters.keras.operations_unary import floating
 from mltoolkit.converters.keras.registry import converts_operation
@@ -77,10 +78,5 @@ def convert_outer(context: LayerContext) -> Tensor:
 
 @converts_operation("Einsum")
 def convert_einsum(context: LayerContext) -> Tensor:
-    """ONNX's Einsum has the same notation."""
-    return einsum(context, context.source.subscripts, _floats(context, len(context.args)))
-
-
-def einsum(context: LayerContext, equation: str, tensors: list[Tensor]) -> Tensor:
-    """Operands in Keras' order of axes."""
-    return Tensor(context.op("Einsum", *(x.value for x in tensors), equation=equation))
+    """Any equation."""
+    return Tensor(einsum(context, context.source.subscripts, [x.value for x in _floats(context, len(context.args))]))

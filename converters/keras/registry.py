@@ -19,10 +19,12 @@ Converter = Callable[["LayerContext"], Tensor | Sequence[Tensor]]
 FAMILIES = (
     "activation_layers",
     "adaptive_pooling",
+    "attention",
     "convolution",
     "convolution_transpose",
     "dense",
     "elementwise",
+    "embedding",
     "identity",
     "joining",
     "normalization",
@@ -34,9 +36,11 @@ FAMILIES = (
     "operations_shape",
     "operations_unary",
     "pooling",
+    "recurrent",
     "reshaping",
     "resizing",
     "scaling",
+    "wrappers",
 )
 
 

@@ -17,22 +17,23 @@ if TYPE_CHECKING:
     from mltoolkit.converters.keras.context import LayerContext
 
 
-def trace(context: LayerContext, keras: Any) -> Any:
-    """The graph (``keras.Function``) of one call of a layer or of a function, at inference.
+def trace(context: LayerContext, keras: Any) -> tuple[Any, list[Tensor]]:
+    """The graph (``keras.Function``) of one call of a layer or of a function, at inference, and its inputs.
 
-    Its inputs are the context's inputs, in order.
+    A tensor that is given twice is one input.
 
     Raises:
         LayerRefused: the call uses something else than Keras layers and operations, or no tensor at all.
     """
     if not context.inputs:
         context.refuse("it has no input")
+    inputs = list(dict.fromkeys(context.inputs))
     symbols = {
         id(tensor): keras.Input(
             batch_shape=[size if isinstance(size, int) else None for size in tensor.shape],
             dtype=keras_dtype(dtype_of(tensor.value)),
         )
-        for tensor in context.inputs
+        for tensor in inputs
     }
     call = context.source.call if hasattr(context.source, "call") else context.source
     kwargs = dict(context.kwargs)
@@ -40,7 +41,7 @@ def trace(context: LayerContext, keras: Any) -> Any:
         kwargs["training"] = False
     try:
         outputs = call(*_replaced(context.args, symbols), **_replaced(kwargs, symbols))
-        return keras.Function(list(symbols.values()), outputs)
+        return keras.Function(list(symbols.values()), outputs), inputs
     except Exception as error:  # a user's code, on values that it may not be made for
         context.refuse(
             f"there is no conversion for it, and its call is not made of Keras layers and keras.ops alone "

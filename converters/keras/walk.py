@@ -151,10 +151,10 @@ class ModelWalk:
         """Convert a layer that has no converter through the Keras layers and operations that its call is made of."""
         if _is_operation(self.keras, context.source):
             context.refuse("this operation of keras.ops has no conversion")
-        function = trace(context, self.keras)
+        function, inputs = trace(context, self.keras)
         self._followed += 1
         try:
-            outputs = self.run(function, context.inputs, within=context.name)
+            outputs = self.run(function, inputs, within=context.name)
         finally:
             self._followed -= 1
         logger.debug("%s (%s) is converted by what its call is made of", context.name, context.class_name)
