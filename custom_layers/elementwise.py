@@ -25,6 +25,10 @@ class ElementwiseLayer(CustomLayer):
         """The function of the input."""
         return [self.function(inputs[0]).astype(inputs[0].dtype, copy=False)]
 
+    def example_input_shapes(self) -> list[list[Shape]]:
+        """Ranks 3 to 5, sizes of 1, several pictures, channels that fill no texel."""
+        return [[(1, 1, 1)], [(3, 5, 4)], [(2, 6, 4, 5)], [(1, 3, 8, 1, 7)], [(2, 2, 5, 3, 2)]]
+
 
 def sigmoid(x: NDArray[np.floating]) -> NDArray[np.floating]:
     """1 / (1 + e⁻ˣ), without overflow for any x."""

@@ -49,3 +49,14 @@ class CustomLayer:
         The inputs must not be changed.
         """
         raise NotImplementedError(f"{type(self).__name__} must define evaluate")
+
+    def example_input_shapes(self) -> list[list[Shape]]:
+        """Input shapes that this layer takes, a list of shapes an example; for checks and for generated Swift tests.
+
+        None by default, so that nothing is checked.
+        """
+        return []
+
+    def fits_textures(self, input_shapes: Sequence[Shape]) -> bool:
+        """Whether ``encode`` of the layer's Swift class can tell these shapes from textures alone."""
+        return all(len(shape) >= 3 for shape in input_shapes)

@@ -105,6 +105,15 @@ class GridSampler(_Sampler):
                 )
         return [result.reshape(*images.shape[:-2], self.height, self.width)]
 
+    def example_input_shapes(self) -> list[list[Shape]]:
+        """Ranks 3 to 5, sizes of 1, several pictures; theta as a dense layer gives it."""
+        return [
+            [(1, 5, 4), (6, 1, 1)],
+            [(2, 3, 6, 7), (2, 6, 1, 1)],
+            [(1, 1, 5, 1, 9), (1, 1, 6, 1, 1)],
+            [(1, 3, 8, 4, 1), (1, 3, 6, 1, 1)],
+        ]
+
 
 class GridSampleLayer(_Sampler):
     """Samples a picture [.., C, H, W] at a grid [.., 2, h, w] of (x, y) in −1..1.
@@ -127,3 +136,15 @@ class GridSampleLayer(_Sampler):
         x, y = grid.reshape(-1, 2, *grid.shape[-2:]).transpose(1, 0, 2, 3)
         result = sample(flat, x, y, align_corners=self.align_corners, padding_mode=self.padding_mode)
         return [result.reshape(*images.shape[:-2], *grid.shape[-2:])]
+
+    def example_input_shapes(self) -> list[list[Shape]]:
+        """Ranks 3 to 5, sizes of 1, several pictures."""
+        return [
+            [(1, 5, 4), (2, 3, 3)],
+            [(2, 3, 6, 7), (2, 2, 4, 5)],
+            [(1, 2, 5, 1, 9), (1, 2, 2, 1, 6)],
+        ]
+
+    def fits_textures(self, input_shapes: Sequence[Shape]) -> bool:
+        """It has no kernel."""
+        return False

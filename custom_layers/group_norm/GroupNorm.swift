@@ -6,7 +6,7 @@ import Metal
 #if canImport(ObjectiveC)
 @objc(GroupNorm)
 #endif
-final class GroupNorm: NSObject, MLCustomLayer {
+class GroupNorm: NSObject, MLCustomLayer {
     private let groups: Int
     private let epsilon: Double
     private var scale: [Float] = []

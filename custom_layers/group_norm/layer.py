@@ -52,3 +52,13 @@ class GroupNorm(CustomLayer):
                 )
             normal = normal * scale + shift
         return [normal]
+
+    def example_input_shapes(self) -> list[list[Shape]]:
+        """Ranks 3 to 5, several pictures; as many channels as the weights have."""
+        channels = len(self.weights[0]) if self.weights else 4 * self.groups
+        return [[(channels, 5, 4)], [(2, channels, 1, 3)], [(1, 3, channels, 2, 2)]]
+
+    def fits_textures(self, input_shapes: Sequence[Shape]) -> bool:
+        """Without weights nothing but a full last texel and a single picture tells the number of channels."""
+        shape = input_shapes[0]
+        return bool(self.weights) or (shape[-3] % 4 == 0 and int(np.prod(shape[:-3])) == 1)

@@ -39,3 +39,11 @@ class Reshape(CustomLayer):
         sequence, batch, *rest = inputs[0].shape
         result = self._reshaped(inputs[0].reshape(sequence * batch, *rest))
         return [result.reshape(sequence, batch, *result.shape[1:])]
+
+    def example_input_shapes(self) -> list[list[Shape]]:
+        """Three pictures whose split axis holds both parts twice."""
+        sizes = [2, 3, 4]
+        parts = [part for part in (int(self.parameters["part_a"]), int(self.parameters["part_b"])) if part > 0]
+        sizes.insert(0, 3)
+        sizes[int(self.parameters["src_dim"])] = int(np.prod(parts)) * (2 if len(parts) == 1 else 1)
+        return [[(1, sizes[0], *sizes[1:])]]

@@ -7,10 +7,18 @@ import Metal
 final class LayerKernels {
     private var pipelines: [String: MTLComputePipelineState] = [:]
 
+    private static var bundle: Bundle {
+        #if SWIFT_PACKAGE && !os(Linux)
+        return Bundle.module
+        #else
+        return Bundle(for: LayerKernels.self)
+        #endif
+    }
+
     /// Kernels come from the default library of the bundle that holds the layer's class.
     private func pipeline(_ name: String, device: MTLDevice) throws -> MTLComputePipelineState {
         if let known = pipelines[name] { return known }
-        let library = try device.makeDefaultLibrary(bundle: Bundle(for: LayerKernels.self))
+        let library = try device.makeDefaultLibrary(bundle: LayerKernels.bundle)
         guard let function = library.makeFunction(name: name) else {
             throw LayerError("the kernel \(name) is missing: add the layer's .metal file to the same target")
         }

@@ -153,3 +153,8 @@ func evaluateElements<Scalar: BinaryFloatingPoint>(
     let input = try inputs[0].layerTensor(type)
     try outputs[0].store(LayerTensor(shape: input.shape, values: input.values.map(function)))
 }
+
+/// Thrown by what is still to be written.
+struct LayerTodo: Error, CustomStringConvertible {
+    let description: String
+}

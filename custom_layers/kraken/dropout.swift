@@ -1,0 +1,26 @@
+import CoreML
+import Foundation
+
+/// kraken's dropout, which does nothing when a model predicts.
+#if canImport(ObjectiveC)
+@objc(dropout)
+#endif
+final class KrakenDropout: NSObject, MLCustomLayer {
+    required init(parameters: [String: Any]) throws {
+        super.init()
+    }
+
+    func setWeightData(_ weights: [Data]) throws {}
+
+    func outputShapes(forInputShapes inputShapes: [[NSNumber]]) throws -> [[NSNumber]] {
+        inputShapes
+    }
+
+    func evaluate(inputs: [MLMultiArray], outputs: [MLMultiArray]) throws {
+        if try layerUsesDouble(inputs + outputs) {
+            try outputs[0].store(try inputs[0].layerTensor(Double.self))
+        } else {
+            try outputs[0].store(try inputs[0].layerTensor(Float.self))
+        }
+    }
+}
