@@ -56,6 +56,7 @@ def import_core_ml(
     hooks: HookSet | None = None,
     custom_layers: CustomLayerSet | None = None,
     input_shapes: Mapping[str, tuple[int, ...]] | None = None,
+    native_layers: bool = False,
 ) -> CoreMLSource:
     """Read a neural network or ML Program.
 
@@ -66,6 +67,7 @@ def import_core_ml(
         hooks: conversion functions by layer name, ``className`` or layer type; for neural networks.
         custom_layers: the Python classes of custom layers.
         input_shapes: shapes of arrays and (height, width) of images, which become the only ones.
+        native_layers: build the custom layers that mltoolkit brings of ONNX operators, for ML Programs and ONNX files.
 
     Raises:
         UnsupportedModelError: the model is neither, has a layer that cannot be converted, or keeps states.
@@ -85,7 +87,12 @@ def import_core_ml(
             from mltoolkit.converters.neural_network.network import network_to_graph
 
             return network_to_graph(
-                spec, custom_layers=custom_layers, input_shapes=shapes, interface=interface, hooks=hooks
+                spec,
+                custom_layers=custom_layers,
+                input_shapes=shapes,
+                interface=interface,
+                hooks=hooks,
+                native_layers=native_layers,
             )
         from mltoolkit.converters.ml_program.program import program_to_graph
 

@@ -54,6 +54,7 @@ class LayerContext:
         custom_nodes: the custom layers converted so far that can run here, by node name.
         custom_descriptions: what the model file says, or a hook, of every custom layer, by node name.
         hooks: the caller's conversion functions; None without any.
+        native_layers: whether custom layers that mltoolkit brings are built of ONNX operators.
         uses: which layers read which blobs; None where that is not known.
         exits: whether the iteration of the loop that is being converted was left; None outside loops.
         in_body: whether ``builder`` makes the body of a branch or loop.
@@ -70,6 +71,7 @@ class LayerContext:
         custom_layers: CustomLayerSet | None = None,
         uses: BlobUses | None = None,
         hooks: HookSet | None = None,
+        native_layers: bool = False,
     ) -> None:
         self.builder = builder
         self.rank5 = rank5
@@ -80,6 +82,7 @@ class LayerContext:
         self.custom_nodes: dict[str, CustomNode] = {}
         self.custom_descriptions: dict[str, CustomLayerDescription] = {}
         self.hooks = hooks
+        self.native_layers = native_layers
         self.uses = uses
         self.exits: Exits | None = None
         self.in_body = False

@@ -11,9 +11,11 @@ from google.protobuf.descriptor import FieldDescriptor
 from numpy.typing import NDArray
 
 from mltoolkit.converters.hooks import Hook, HookedLayer
+from mltoolkit.converters.native_custom_layers import native_form
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.custom import (
     announced_shapes,
+    convert_custom,
     emit_custom,
     find_layer,
     make_layer,
@@ -42,7 +44,27 @@ def convert_hooked(context: LayerContext, layer: Any, hook: Hook) -> None:
     """
     assert context.hooks is not None
     shapes = _known_outputs(context, layer)
-    hooked = HookedLayer(
+    result = context.hooks.apply(hook, _hooked(context, layer, shapes))
+    if isinstance(result, CustomLayerDescription):
+        inputs = [with_full_rank(context, value) for value in context.inputs()]
+        emit_custom(context, layer, result, inputs, _full_shapes(context, layer, result, inputs, shapes))
+        return
+    for index, value in enumerate(result):
+        context.output(value, index)
+
+
+def convert_native(context: LayerContext, layer: Any) -> None:
+    """Convert a custom layer that mltoolkit brings to ONNX operators; others, as custom layers."""
+    form = native_form(layer.custom.className, context.custom_layer_classes)
+    value = None if form is None else form(_hooked(context, layer, [None] * len(layer.output)))
+    if value is None:
+        convert_custom(context, layer)
+    else:
+        context.output(value)
+
+
+def _hooked(context: LayerContext, layer: Any, shapes: list[tuple[Dimension, ...] | None]) -> HookedLayer:
+    return HookedLayer(
         name=layer.name,
         class_name=class_name_of(layer),
         domain="",
@@ -54,13 +76,6 @@ def convert_hooked(context: LayerContext, layer: Any, hook: Hook) -> None:
         inputs=context.inputs(),
         builder=context.builder,
     )
-    result = context.hooks.apply(hook, hooked)
-    if isinstance(result, CustomLayerDescription):
-        inputs = [with_full_rank(context, value) for value in context.inputs()]
-        emit_custom(context, layer, result, inputs, _full_shapes(context, layer, result, inputs, shapes))
-        return
-    for index, value in enumerate(result):
-        context.output(value, index)
 
 
 def _config(layer: Any) -> dict[str, Any]:

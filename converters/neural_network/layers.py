@@ -91,13 +91,15 @@ def _convert_layer(context: LayerContext, layer: Any) -> list[GraphLayer]:
 
 
 def _hooked(context: LayerContext, layer: Any) -> LayerConverter | None:
-    """The converter that the caller gave for a layer."""
-    if not context.hooks:
+    """The converter that the caller gave for a layer, or the form of a custom layer without custom layers."""
+    if not context.hooks and not context.native_layers:
         return None
-    from mltoolkit.converters.neural_network.hooked import class_name_of, convert_hooked
+    from mltoolkit.converters.neural_network.hooked import class_name_of, convert_hooked, convert_native
 
-    hook = context.hooks.find(layer.name, class_name_of(layer))
-    return None if hook is None else functools.partial(convert_hooked, hook=hook)
+    hook = context.hooks.find(layer.name, class_name_of(layer)) if context.hooks else None
+    if hook is not None:
+        return functools.partial(convert_hooked, hook=hook)
+    return convert_native if context.native_layers and layer.WhichOneof("layer") == "custom" else None
 
 
 def unconverted(layers: Iterable[Any]) -> list[GraphLayer]:

@@ -30,6 +30,7 @@ def network_to_graph(
     input_shapes: Mapping[str, tuple[int, ...]] | None = None,
     interface: Interface | None = None,
     hooks: HookSet | None = None,
+    native_layers: bool = False,
 ) -> ModelGraph:
     """Convert a Core ML neural network to an ONNX graph.
 
@@ -40,6 +41,8 @@ def network_to_graph(
             described ones; needed for every input whose described shape has sizes of 0.
         interface: what ``read_interface(spec)`` gave, to save reading it again.
         hooks: the caller's conversion functions, which go before the converters here.
+        native_layers: build the custom layers that mltoolkit brings of ONNX operators, for a format without custom
+            layers.
 
     Raises:
         UnsupportedModelError: the model is no neural network, or has a layer that cannot be converted.
@@ -63,6 +66,7 @@ def network_to_graph(
         custom_layers=custom_layers or CustomLayerSet(),
         uses=BlobUses(network.layers, _blobs_given_out(network, interface)),
         hooks=hooks,
+        native_layers=native_layers,
     )
     declare_inputs(context, network, interface, shapes)
     messages = list(chained_layers(spec, network)) if is_kraken(spec) else network.layers

@@ -41,7 +41,7 @@ def convert_padding(context: LayerContext, layer: Any) -> None:
     constant = context.builder.constant
     fill = constant(np.asarray(params.constant.value, dtype=np.float32)) if kind == "constant" else None
     # For all axes: onnxruntime's transpose optimizer does not look at Pad's input ``axes``.
-    amounts = dict(zip(axes, borders, strict=True))
-    whole = [amounts.get(axis, (0, 0)) for axis in range(len(context.shape(value)))]
+    by_axis = dict(zip(axes, borders, strict=True))
+    whole = [by_axis.get(axis, (0, 0)) for axis in range(len(context.shape(value)))]
     pads = constant([start for start, _ in whole] + [end for _, end in whole])
     context.output(context.builder.op("Pad", value, pads, fill, attributes={"mode": _MODES[kind]}))

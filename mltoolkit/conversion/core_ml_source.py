@@ -42,6 +42,7 @@ def open_core_ml(source: Source, options: Options) -> Imported:
         function=model.function_name or "",
         hooks=options.hooks,
         custom_layers=CustomLayerSet(layers),
+        native_layers=options.target.format == "mlpackage",
         input_shapes={name: tuple(size or 1 for size in shape) for name, shape in shapes.items()},
     )
     return Imported(
