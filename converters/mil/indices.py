@@ -40,7 +40,11 @@ def from_front(node: NodeContext, indices: Any, sizes: list[Any], *, always: boo
         return np.where(numbers < 0, numbers + limits, numbers).astype(np.int32)
     if not always and not needs_front(node):
         return indices
-    limit = joined(node, sizes)
+    limit: Any = joined(node, sizes)
+    if len(sizes) == 1 and is_known(sizes[0]):
+        limit = np.int32(sizes[0])
+    elif len(sizes) == 1 and not indices.rank:
+        limit = node.mb.squeeze(x=limit, axes=[0])
     return node.mb.select(cond=node.mb.less(x=indices, y=np.int32(0)), a=node.mb.add(x=indices, y=limit), b=indices)
 
 

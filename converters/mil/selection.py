@@ -23,10 +23,16 @@ def write_where(node: NodeContext) -> Any:
 
 
 def selected(node: NodeContext, condition: Any, first: Any, second: Any) -> Any:
-    """``condition ? first : second``, all broadcast; Vars or arrays, of which one at least is a Var."""
+    """``condition ? first : second``, all broadcast; Vars or arrays."""
+    mb = node.mb
+    if kind_of(first) == "b":
+        chosen = mb.logical_and(x=condition, y=first)
+        return mb.logical_or(x=chosen, y=mb.logical_and(x=mb.logical_not(x=condition), y=second))
     if not _covers(condition, first, second):
-        first = _spread(node, first, condition)
-    return node.mb.select(cond=condition, a=first, b=second)
+        # The shape that it has together with the condition.
+        zeros = mb.mul(x=cast_to_kind(node, condition, kind_of(first)), y=like(first, 0))
+        first = mb.add(x=zeros, y=first)
+    return mb.select(cond=condition, a=first, b=second)
 
 
 def _covers(condition: Any, first: Any, second: Any) -> bool:
@@ -38,13 +44,3 @@ def _covers(condition: Any, first: Any, second: Any) -> bool:
         return False
     padded = [[1] * (rank - len(shape)) + shape for shape in (*shapes, wanted)]
     return all(size in (one, other) or size == 1 for one, other, size in zip(*padded, strict=True))
-
-
-def _spread(node: NodeContext, x: Any, condition: Any) -> Any:
-    """A value in the shape that it has together with a condition."""
-    mb = node.mb
-    if kind_of(x) == "b":
-        never = mb.logical_and(x=condition, y=mb.logical_not(x=condition))
-        return mb.logical_or(x=never, y=x)
-    zeros = mb.mul(x=cast_to_kind(node, condition, kind_of(x)), y=like(x, 0))
-    return mb.add(x=zeros, y=x)
