@@ -11,6 +11,7 @@ from typing import Any
 
 from mltoolkit.conversion.first_difference import difference_error
 from mltoolkit.conversion.imported import Imported
+from mltoolkit.conversion.open_sizes import with_default_sizes
 from mltoolkit.conversion.options import Inputs, InputShapes, Options, checked_names, target_of
 from mltoolkit.conversion.report_making import StopWatch, make_report
 from mltoolkit.conversion.sources import Source, SourceKind, recognise_source
@@ -141,9 +142,9 @@ def convert_source(source: Source, options: Options) -> Model:
     renamed: Mapping[str, str] = imported.renamed
     model = imported.model
     if imported.hub is not None:
-        options = settle_names(imported, options)
+        options = with_default_sizes(imported, settle_names(imported, options))
         with watch.step("write"):
-            model, renamed = write_model(imported.hub, options)
+            model, renamed = write_model(imported.hub, options, imported.notes)
     else:
         options = options.with_named_inputs(list(imported.inputs))
     assert model is not None  # an importer gives a graph or a model

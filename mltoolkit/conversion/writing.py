@@ -70,8 +70,13 @@ def renamed_target(target: CoreMLTarget, names: Mapping[str, str]) -> CoreMLTarg
     )
 
 
-def write_model(hub: SourceModel, options: Options) -> tuple[Model, Mapping[str, str]]:
+def write_model(hub: SourceModel, options: Options, notes: list[str] | None = None) -> tuple[Model, Mapping[str, str]]:
     """Write a hub's graph and read it back.
+
+    Args:
+        hub: the graph.
+        options: what is asked for.
+        notes: receives what the writer chose, or could not keep.
 
     Returns:
         The model, and the names of inputs and outputs that the format does not permit with those that stand for them.
@@ -86,6 +91,8 @@ def write_model(hub: SourceModel, options: Options) -> tuple[Model, Mapping[str,
     finally:
         if written.weights_dir is not None:
             shutil.rmtree(written.weights_dir, ignore_errors=True)
+    if notes is not None:
+        notes += written.notes
     return model, written.renamed
 
 
