@@ -41,7 +41,7 @@ def checked_result(
         ConversionHookError: it is neither a description nor values of the builder with the layer's output shapes.
     """
     if isinstance(result, CustomLayerDescription):
-        return _checked_description(result, title, where)
+        return _checked_description(result, len(layer.output_shapes), title, where)
     if isinstance(result, ir.Value):
         return _checked_values((result,), layer, title, where)
     if isinstance(result, (list, tuple)) and result and all(isinstance(item, ir.Value) for item in result):
@@ -91,7 +91,9 @@ def _compatible(shape: Sequence[Dimension] | None, wanted: Sequence[Dimension] |
     )
 
 
-def _checked_description(description: CustomLayerDescription, title: str, where: str) -> CustomLayerDescription:
+def _checked_description(
+    description: CustomLayerDescription, outputs: int, title: str, where: str
+) -> CustomLayerDescription:
     def wrong(what: str, fix: str) -> ConversionHookError:
         return ConversionHookError(
             f"the custom conversion function {title!r} returned a description {what}", where=where, fix=fix
@@ -101,6 +103,9 @@ def _checked_description(description: CustomLayerDescription, title: str, where:
         raise wrong("without a class_name", "Set it to the name of the class that runs the layer on the device")
     if not isinstance(description.description, str):
         raise wrong(f"whose description is {description.description!r}", "Give a string")
+    shapes = [shape for shape in description.output_shapes if shape is not None]
+    if shapes and len(shapes) != outputs:
+        raise wrong(f"with {len(shapes)} output_shapes for {outputs} outputs", "Give one an output, or none")
     parameters: dict[str, ParameterValue] = {}
     for name, given in dict(description.parameters).items():
         value = given.item() if isinstance(given, np.generic) else given
@@ -113,7 +118,7 @@ def _checked_description(description: CustomLayerDescription, title: str, where:
             raise wrong(f"whose parameter {name!r} is {value}", "An integer has at most 64 bits")
         parameters[name] = value
     weights = [_weight(index, given, wrong) for index, given in enumerate(description.weights)]
-    return replace(description, parameters=parameters, weights=weights)
+    return replace(description, parameters=parameters, weights=weights, output_shapes=shapes)
 
 
 def _weight(index: int, given: Any, wrong: Any) -> NDArray[np.float32]:

@@ -69,6 +69,12 @@ class HookedLayer:
         plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in self.config.items()}
         return {key: value for key, value in plain.items() if isinstance(value, (bool, int, float, str))}
 
+    @property
+    def likely_output_shapes(self) -> list[tuple[Dimension, ...] | None]:
+        """``output_shapes``, and that of the first input for those that the source does not say."""
+        first = self.input_shapes[0] if self.input_shapes else None
+        return [first if shape is None else shape for shape in self.output_shapes]
+
 
 Hook = Callable[[HookedLayer], "CustomLayerDescription | ir.Value | Sequence[ir.Value]"]
 

@@ -105,7 +105,8 @@ def paste_ready_hooks(kinds: list[tuple[str, str]]) -> str:
             '        description="",\n'
             "        parameters=layer.parameters,\n"
             "        weights=layer.weights,\n"
-            "    )\n"
+            + ("        output_shapes=layer.likely_output_shapes,  # check them\n" if domain else "")
+            + "    )\n"
         )
     return (
         "import mltoolkit as mlt\n\n"

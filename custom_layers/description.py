@@ -20,9 +20,12 @@ class CustomLayerDescription:
         description: what the layer does, for people.
         parameters: numbers, strings and flags by name.
         weights: arrays in the order that ``setWeightData`` receives them; stored as float32.
+        output_shapes: the outputs' shapes, channels-first, where the source does not say them (operators of foreign
+            ONNX domains); not stored.
     """
 
     class_name: str
     description: str = ""
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     weights: Sequence[NDArray[np.floating]] = ()
+    output_shapes: Sequence[Sequence[int | str | None]] = ()

@@ -40,13 +40,13 @@ def apply_hook(hooks: HookSet, hook: Hook, node: SourceNode) -> tuple[ir.Value, 
     if not isinstance(result, CustomLayerDescription):
         return result
     outputs: list[tuple[str, tuple[Dimension, ...]]] = []
-    for value, shape in zip(node.source.outputs, shapes, strict=True):
+    for value, shape in zip(node.source.outputs, result.output_shapes or shapes, strict=True):
         if shape is None:
             raise RefusedNode(
                 f"the file does not say which shape its output {value.name!r} has",
-                "the shape in the graph's value_info, or a hook that builds it of ONNX operators",
+                "the shape in the graph's value_info, or output_shapes in the hook's CustomLayerDescription",
             )
-        outputs.append((value.name or "", shape))
+        outputs.append((value.name or "", tuple(shape)))
     made, values = node.builder.custom_op(
         result.class_name,
         [value for value in given if value.const_value is None],

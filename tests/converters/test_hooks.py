@@ -148,6 +148,7 @@ def test_an_output_of_unknown_size_takes_any() -> None:
         (lambda layer: CustomLayerDescription("A", 3), "whose description is 3"),  # type: ignore[arg-type]
         (lambda layer: CustomLayerDescription("A", "", {"axes": [1]}), r"whose parameter 'axes' is \[1\]"),  # type: ignore[dict-item]
         (lambda layer: CustomLayerDescription("A", "", {"n": 1 << 63}), "at most 64 bits"),
+        (lambda layer: CustomLayerDescription("A", output_shapes=[(1,), (2,)]), "2 output_shapes for 1 outputs"),
         (lambda layer: CustomLayerDescription("A", "", {}, [np.array(["x"])]), "weight 0 has the type <U1"),
     ],
 )
@@ -169,6 +170,11 @@ def test_what_a_function_raises_is_kept_as_the_cause(function: Callable[..., Any
     with pytest.raises(ConversionHookError, match="raised") as raised:
         apply(function)
     assert isinstance(raised.value.__cause__, cause)
+
+
+def test_likely_output_shapes_are_the_first_inputs_where_nothing_is_known() -> None:
+    layer = hooked_layer(output_shapes=[None, (1, 5)])
+    assert layer.likely_output_shapes == [(1, 2, 3, 4), (1, 5)]
 
 
 def test_functions_that_match_nothing_are_reported(caplog: pytest.LogCaptureFixture) -> None:
