@@ -66,10 +66,13 @@ def _declare(value: ir.Value, override: Sequence[Dimension] | None, sizes: Mappi
         elif isinstance(size, int) and size >= 0:
             known.append(size)
         else:
-            # Exporters write −1 or "?" for a size that is not known.
-            named = isinstance(size, str) and any(letter.isalnum() for letter in size)
-            known.append(size if named else f"{name}_dim_{axis}")
+            known.append(size if _is_name(size) else f"{name}_dim_{axis}")
     return InputDeclaration(value, name, value.dtype.numpy(), tuple(known))
+
+
+def _is_name(size: Dimension) -> bool:
+    """Whether a size has a name; exporters also write −1 or "?" for one that is not known."""
+    return isinstance(size, str) and any(letter.isalnum() for letter in size)
 
 
 def _named_sizes(inputs: Sequence[ir.Value], overrides: Mapping[str, Sequence[Dimension]]) -> dict[str, int]:
@@ -85,7 +88,7 @@ def _named_sizes(inputs: Sequence[ir.Value], overrides: Mapping[str, Sequence[Di
                 f"axes: {shape}"
             )
         for given, name in zip(override, shape, strict=True):
-            if isinstance(given, int) and isinstance(name, str) and sizes.setdefault(name, given) != given:
+            if isinstance(given, int) and _is_name(name) and sizes.setdefault(str(name), given) != given:
                 raise ArgumentError(f"input_shapes gives the size {name!r} both {sizes[name]} and {given}")
     return sizes
 
