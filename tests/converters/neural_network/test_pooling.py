@@ -178,12 +178,35 @@ def test_broken_layers_are_refused(case: str) -> None:
     assert "the layer" in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_windows_without_any_element_are_refused(kind: str) -> None:
-    layer, params = pool_layer(kind, (2, 2), (1, 1))
+@pytest.mark.parametrize("borders", [((2, 0), (0, 0)), ((0, 5), (1, 0)), ((3, 2), (2, 2))])
+@pytest.mark.parametrize("kind", ["average", "l2"])
+def test_windows_without_any_element_sum_to_zero(kind: str, borders: Borders) -> None:
+    rng = np.random.default_rng(7)
+    layer, params = pool_layer(kind, (2, 2), (1, 2))
+    set_borders(params, borders)
+    x = rng.standard_normal((1, 3, 8, 8)).astype(np.float32)
+    out = (7 + sum(borders[0]), (6 + sum(borders[1])) // 2 + 1)
+    expected = pool(x, kind, (2, 2), (1, 2), borders, out)
+    assert (expected == 0).any()
+    assert_close(run_layer(layer, {"x": x})["y"], expected, TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", ["max", "average without padding"])
+def test_windows_without_any_element_have_no_maximum(kind: str) -> None:
+    layer, params = pool_layer(kind.split()[0], (2, 2), (1, 1), exclude="without" in kind)
     set_borders(params, ((2, 0), (0, 0)))
-    with pytest.raises(UnsupportedModelError, match="nothing but padding"):
+    with pytest.raises(UnsupportedModelError, match="along the height see nothing but padding"):
         convert_layer(layer, {"x": (1, 3, 8, 8)})
+
+
+@pytest.mark.parametrize("kind", ["max", "average", "average without padding", "l2"])
+def test_padding_as_wide_as_the_kernel_that_no_window_reaches(kind: str) -> None:
+    exclude = "without" in kind
+    layer, params = pool_layer(kind.split()[0], (2, 2), (3, 1), exclude=exclude)
+    set_borders(params, ((1, 2), (1, 1)))
+    x = np.random.default_rng(8).standard_normal((1, 16, 4, 6)).astype(np.float32) - 3
+    expected = pool(x, kind.split()[0], (2, 2), (3, 1), ((1, 2), (1, 1)), (2, 7), exclude)
+    assert_close(run_layer(layer, {"x": x})["y"], expected, TOLERANCE)
 
 
 def test_too_many_windows_are_refused_before_they_are_counted() -> None:
