@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
+from onnx_ir.passes.common import DeduplicateInitializersPass, RemoveUnusedNodesPass
 
 from mltoolkit.converters.hooks import HookSet
 from mltoolkit.converters.keras.interface import (
@@ -69,6 +69,8 @@ def import_keras(
     walk.unsupported.raise_if_any(f"Keras model {model.name!r}")
     hub = builder.finish(named_outputs(walk, names, tensors))
     RemoveUnusedNodesPass()(hub)
+    if walk.records.has_shared_layers:
+        DeduplicateInitializersPass()(hub)
     return SourceModel(hub, "Keras", walk.records.layers(_value_names(hub)), walk.custom_layers)
 
 

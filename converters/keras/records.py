@@ -30,6 +30,11 @@ class LayerRecords:
                 builder.rename(tensor.value, name if len(outputs) == 1 else f"{name}:{index}")
         self._records.append((name, context.class_name, list(outputs)))
 
+    @property
+    def has_shared_layers(self) -> bool:
+        """Whether a layer was called more than once."""
+        return any(count > 1 for count in self._calls.values())
+
     def layers(self, existing: Container[str]) -> tuple[GraphLayer, ...]:
         """All layers, with those of their outputs that are still in the graph.
 

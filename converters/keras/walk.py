@@ -120,6 +120,7 @@ class ModelWalk:
                 registered = self._registered(source, kind)
                 if registered is None:
                     return self._traced(context)
+                _refuse_quantized(context)
                 if not registered.masks:
                     refuse_masks(context)
                 result = registered.convert(context)
@@ -169,6 +170,15 @@ class ModelWalk:
         sizes = [1 if size is None and axis == 0 else size for axis, size in enumerate(shape)]
         return Tensor(
             ir.Value(name=self.builder.unique_name(name), type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(sizes))
+        )
+
+
+def _refuse_quantized(context: LayerContext) -> None:
+    mode = getattr(context.source, "quantization_mode", None)
+    if mode is not None:
+        context.refuse(
+            f"it is quantized ({mode}), which Keras computes with rounded inputs",
+            "the model before model.quantize(); quantize the Core ML model instead",
         )
 
 
