@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, ModelPath, import_custom_layers
+from mltoolkit.cli.options import Function, Json, Layers, ModelPath, import_custom_layers
 from mltoolkit.cli.printing import print_json, print_table
 
 
@@ -30,6 +30,7 @@ def predict(
     save: Annotated[
         str | None, typer.Option("--output", "-o", help="Folder for image outputs (.png) and arrays (.npy).")
     ] = None,
+    function: Function = "",
     as_json: Json = False,
     custom_layers: Layers = None,
 ) -> None:
@@ -38,7 +39,7 @@ def predict(
     from mltoolkit.model import load
 
     import_custom_layers(custom_layers)
-    loaded = load(model)
+    loaded = load(model, function_name=function)
     results: list[dict[str, Any]] = []
     for label, data in read_inputs(loaded, inputs or []):
         outputs = loaded.predict(data)

@@ -89,6 +89,16 @@ def test_json_has_shapes_of_every_function(run: Run, package: Path, chosen: str)
     assert plain["layers"] == plain["functions"][chosen]["layers"]
 
 
+def test_predict_runs_the_chosen_function(run: Run, package: Path) -> None:  # noqa: F811
+    _, weight = two_functions(package.parent / "again")
+    for function, factor in (("", 1), ("plus", 1), ("double_plus", 2)):
+        code, out, err = run("predict", package, "3", "--json", "--function", function)
+        assert code == 0, err
+        found = np.array(json.loads(out)[0]["outputs"]["y"], dtype=np.float32)
+        np.testing.assert_array_equal(found, factor * np.float32(3) + weight)
+    assert run("predict", package, "3", "--function", "none")[0] == 1
+
+
 def test_states_are_printed(run: Run, tmp_path: Path) -> None:  # noqa: F811
     mlt.load(counter()).save(tmp_path / "counter.mlpackage")
     code, out, _ = run("inspect", tmp_path / "counter.mlpackage")
