@@ -24,6 +24,7 @@ FAMILIES = (
     "convolution",
     "convolution_transpose",
     "determinants",
+    "einsum",
     "elementwise_binary",
     "elementwise_unary",
     "filling",
