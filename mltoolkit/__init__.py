@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mltoolkit.comparison import ComparisonReport, compare_models
     from mltoolkit.conversion.convert import convert
+    from mltoolkit.conversion.export import export_onnx
     from mltoolkit.conversion.report import ConversionReport
     from mltoolkit.converters.mil.target import ArrayInput, ImageInput, ImageOutput, SizeRange
     from mltoolkit.custom_layers import CustomLayer, register_custom_layer
@@ -44,6 +45,7 @@ _EXPORTS = {
     "SizeRange": "mltoolkit.converters.mil.target",
     "compare_models": "mltoolkit.comparison",
     "convert": "mltoolkit.conversion.convert",
+    "export_onnx": "mltoolkit.conversion.export",
     "load": "mltoolkit.model",
     "quantize_weights": "mltoolkit.quantization",
     "register_custom_layer": "mltoolkit.custom_layers",
@@ -68,6 +70,7 @@ __all__ = [
     "__version__",
     "compare_models",
     "convert",
+    "export_onnx",
     "load",
     "quantize_weights",
     "register_custom_layer",

@@ -17,6 +17,10 @@ from mltoolkit.conversion.report import OutputCheck
 DEFAULT_TOLERANCE = {"float32": 60.0, "float16": 30.0}
 # Where the reference is all zeros there is no signal to compare with: float32 rounding of sums of ones.
 SILENCE = 1e-6
+# A few steps of float32 at 1: what a function that is computed around 1 leaves of a far smaller result.
+# onnxruntime's Sigmoid gives values near 0 in steps of 6e-8, so the empty page that a text detector (PP-OCRv4) sees
+# in noise, probabilities up to 4e-6, agrees to 14 to 26 dB only.
+RESOLUTION = 4 * float(np.finfo(np.float32).eps)
 
 
 def check_arrays(
@@ -59,4 +63,7 @@ def check_arrays(
     if unlike.any() and not np.any(a[finite]):
         small = check.largest_difference is not None and check.largest_difference <= SILENCE
         return replace(check, passed=small, reason=f"all zeros on one side, up to {check.largest_difference:.3g}")
+    if decibels < tolerance_db and check.largest_difference is not None and check.largest_difference <= RESOLUTION:
+        reason = f"all values are below {np.abs(a[finite]).max(initial=0):.2g}"
+        return replace(check, decibels=decibels, passed=True, reason=reason)
     return replace(check, decibels=decibels, passed=decibels >= tolerance_db)

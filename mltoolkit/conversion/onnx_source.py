@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,14 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mltoolkit.conversion.imported import Arrays, Imported, Reference
+from mltoolkit.conversion.onnx_session import open_session, run_session
 from mltoolkit.conversion.options import Options
 from mltoolkit.conversion.sources import Source
+from mltoolkit.converters.onnx_export.interface import target_from_metadata
 from mltoolkit.converters.onnx_import.importer import import_onnx
 from mltoolkit.converters.onnx_import.reading import read_source
 from mltoolkit.converters.source_model import SourceModel
-from mltoolkit.errors import PredictionError, UnsupportedModelError
+from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.graph.model_graph import GraphLayer
 
 
@@ -38,6 +39,11 @@ def open_onnx(source: Source, options: Options) -> Imported:
         way="ONNX → hub → Core ML",
         layers=len(hub.layers),
         hub=hub,
+        target=target_from_metadata(
+            dict(model.metadata_props),
+            [value.name or "" for value in hub.model.graph.inputs],
+            [value.name or "" for value in hub.model.graph.outputs],
+        ),
         reference=reference,
         without_reference=reason,
     )
@@ -56,14 +62,14 @@ class OnnxReference:
 
     def __init__(self, source: Path | onnx.ModelProto | ir.Model, hub: SourceModel) -> None:
         self._source = source
-        self._session = _session(source)
+        self._session = open_session(source)
         self._inputs = [value.name or "" for value in hub.model.graph.inputs]
         self._outputs = [value.name or "" for value in hub.model.graph.outputs]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Arrays:
         """The outputs by name."""
         names = [item.name for item in self._session.get_outputs()]
-        results = self._run(self._session, feeds, names)
+        results = run_session(self._session, feeds, self._inputs, names)
         return {own: results[name] for own, name in zip(self._outputs, names, strict=True)}
 
     def layer_outputs(self, feeds: Mapping[str, NDArray[Any]], layers: Sequence[GraphLayer]) -> Arrays:
@@ -80,40 +86,4 @@ class OnnxReference:
         known -= {item.name for item in proto.graph.output}
         wanted = [blob.name for layer in layers for blob in layer.outputs if blob.name in known]
         proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(wanted))
-        return self._run(_session(proto), feeds, wanted) if wanted else {}
-
-    def _run(self, session: Any, feeds: Mapping[str, NDArray[Any]], names: Sequence[str]) -> Arrays:
-        # Overridable initializers are no inputs for onnxruntime, as for the hub.
-        own = {item.name: name for item, name in zip(session.get_inputs(), self._inputs, strict=True)}
-        try:
-            results = session.run(list(names), {name: feeds[key] for name, key in own.items()})
-        except Exception as error:  # onnxruntime's exceptions share no base class of their own
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise PredictionError(f"the original failed while it ran: {line}") from error
-        return dict(zip(names, results, strict=True))
-
-
-def _session(source: Path | onnx.ModelProto | ir.Model) -> Any:
-    import onnxruntime as ort
-
-    settings = ort.SessionOptions()
-    settings.log_severity_level = 4
-    # The plainest run there is: what is converted shall not be compared with another optimiser's work.
-    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-
-    def open_session(model: str | bytes) -> Any:
-        return ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
-
-    try:
-        if isinstance(source, Path):
-            return open_session(str(source))
-        proto = ir.to_proto(source) if isinstance(source, ir.Model) else source
-        if proto.ByteSize() < onnx.checker.MAXIMUM_PROTOBUF:
-            return open_session(proto.SerializeToString())
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.onnx"
-            onnx.save(proto, path, save_as_external_data=True)
-            return open_session(str(path))
-    except Exception as error:  # onnxruntime's exceptions share no base class of their own
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UnsupportedModelError(f"onnxruntime refuses the original: {line}") from error
+        return run_session(open_session(proto), feeds, self._inputs, wanted) if wanted else {}
