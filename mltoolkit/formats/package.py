@@ -84,6 +84,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         what, fix = _recognise_folder(folder)
         raise ModelFileError(what, where=str(folder), fix=fix)
     try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ModelFileError("the package's manifest is a link out of the package", where=str(path))
         if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise ValueError("it is too large")
         manifest = json.loads(path.read_bytes())
@@ -125,7 +127,7 @@ def _inside(folder: Path, entry: dict[str, Any]) -> Path:
     try:
         escapes = not path.resolve().is_relative_to((folder / DATA_NAME).resolve())
         outside = not (folder / DATA_NAME).resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError) as error:  # loops of symbolic links
+    except (OSError, RuntimeError, ValueError) as error:  # loops of symbolic links, half of a surrogate pair
         raise ModelFileError(f"the path {text!r} of the package's manifest cannot be followed", where=where) from error
     if escapes or outside:
         raise ModelFileError(f"the package's path {text!r} is a link out of the package", where=where)

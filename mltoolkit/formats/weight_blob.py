@@ -176,6 +176,14 @@ class WeightFile:
         return data.view(element.dtype)
 
 
+def _is_file_in(folder: Path, path: Path) -> bool:
+    """Whether a path leads to a file of a folder: a link may lead out of the package, or to itself."""
+    try:
+        return path.resolve().parent == folder and path.is_file()
+    except (OSError, RuntimeError):
+        return False
+
+
 def _identity(status: os.stat_result) -> tuple[int, ...]:
     """What tells a file from another one, and from what it was before a change."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
@@ -195,13 +203,19 @@ class WeightFolder:
         self.folder = folder
         self._files: dict[str, WeightFile] = {}
         self._faults: dict[str, ModelFileError | InvalidModelError] = {}
-        if folder is None or not folder.is_dir():
+        if folder is None:
             return
-        inside = folder.resolve()
-        for path in sorted(folder.iterdir()):
+        try:
+            if not folder.is_dir():
+                return
+            inside, paths = folder.resolve(), sorted(folder.iterdir())
+        except OSError as error:
+            raise ModelFileError(
+                f"the folder of weights cannot be read: {error.strerror or error}", where=str(folder)
+            ) from error
+        for path in paths:
             try:
-                # A link may lead out of the package.
-                if path.resolve().parent == inside and path.is_file():
+                if _is_file_in(inside, path):
                     self._files[path.name] = WeightFile(path)
             except (ModelFileError, InvalidModelError) as error:
                 self._faults[path.name] = error

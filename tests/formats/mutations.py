@@ -28,12 +28,7 @@ def mutate(data: bytes, seed: int) -> Mutation:
     """Damage a model file; every third seed damages its bytes, the others its fields and layers."""
     rng = random.Random(seed)
     if seed % 3 == 0:
-        steps = []
-        for _ in range(rng.choice((1, 1, 1, 2))):
-            change = rng.choice(_BYTE_MUTATIONS)
-            data = change(data, rng)
-            steps.append(change.__name__.strip("_"))
-        return Mutation(data, ", ".join(steps))
+        return damage_bytes(data, rng)
     spec = new_model()
     spec.ParseFromString(data)
     steps = []
@@ -44,6 +39,16 @@ def mutate(data: bytes, seed: int) -> Mutation:
 
 
 # Bytes
+
+
+def damage_bytes(data: bytes, rng: random.Random) -> Mutation:
+    """Damage a file of any kind."""
+    steps = []
+    for _ in range(rng.choice((1, 1, 1, 2))):
+        change = rng.choice(_BYTE_MUTATIONS)
+        data = change(data, rng)
+        steps.append(change.__name__.strip("_"))
+    return Mutation(data, ", ".join(steps))
 
 
 def _slice(data: bytes, rng: random.Random) -> tuple[int, int]:
@@ -106,7 +111,7 @@ _BYTE_MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 
 # Fields
 
-_INTEGERS = (0, 1, 2, 3, 7, 255, 1000, 65_536, 2**31 - 1, 2**31, 2**40, 2**62, 2**63 - 1, 2**64 - 1)
+INTEGERS = (0, 1, 2, 3, 7, 255, 1000, 65_536, 2**31 - 1, 2**31, 2**40, 2**62, 2**63 - 1, 2**64 - 1)
 _NEGATIVE = (-1, -2, -3, -100, -(2**31), -(2**63))
 _FLOATS = (0.0, -1.0, 0.5, 1e-45, 1e-20, 3e38, float("nan"), float("inf"), float("-inf"), 1e10)
 _TEXTS = ("", "x", "image", "features", "ü" * 3, "a/b\n", "0" * 5000, "\0")
@@ -119,14 +124,18 @@ _LIMITS = {
 }
 
 
-def _messages(message: Any) -> Iterator[Any]:
-    """A message and all messages inside it, map entries excepted."""
+def messages(message: Any) -> Iterator[Any]:
+    """A message and all messages inside it, those in maps included."""
     yield message
     for field, value in message.ListFields():
-        if field.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE or field.message_type.GetOptions().map_entry:
+        if field.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE:
             continue
-        for item in value if field.is_repeated else (value,):
-            yield from _messages(item)
+        items = value if field.is_repeated else (value,)
+        if field.message_type.GetOptions().map_entry:
+            held = field.message_type.fields_by_name["value"].cpp_type == FieldDescriptor.CPPTYPE_MESSAGE
+            items = [value[key] for key in sorted(value)] if held else ()
+        for item in items:
+            yield from messages(item)
 
 
 def _value(field: FieldDescriptor, old: Any, rng: random.Random) -> Any:
@@ -134,7 +143,7 @@ def _value(field: FieldDescriptor, old: Any, rng: random.Random) -> Any:
     kind = field.cpp_type
     if kind in _LIMITS:
         low, high = _LIMITS[kind]
-        choices = [*_INTEGERS, *_NEGATIVE, old + 1, old - 1, 2 * old]
+        choices = [*INTEGERS, *_NEGATIVE, old + 1, old - 1, 2 * old]
         return rng.choice([value for value in choices if low <= value <= high])
     if kind in (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE):
         return rng.choice((*_FLOATS, -old, 2 * old))
@@ -146,9 +155,9 @@ def _value(field: FieldDescriptor, old: Any, rng: random.Random) -> Any:
     return rng.choice((*_TEXTS, old[:-1], old + "2"))
 
 
-def _change_field(spec: Any, rng: random.Random) -> str:
+def change_field(spec: Any, rng: random.Random) -> str:
     """Set, clear or resize one field of one message, absent fields included."""
-    message = rng.choice([message for message in _messages(spec) if message.DESCRIPTOR.fields])
+    message = rng.choice([message for message in messages(spec) if message.DESCRIPTOR.fields])
     fields = message.DESCRIPTOR.fields
     # Fields that are present are few among the many kinds of layers and models, and matter most.
     present = [field for field, _ in message.ListFields()]
@@ -182,7 +191,7 @@ def _change_repeated(message: Any, field: FieldDescriptor, rng: random.Random) -
     elif action == "repeat":
         values.append(values[rng.randrange(len(values))])
     elif action == "reverse":
-        items = [_copy(item) for item in values][::-1]
+        items = [copy_of(item) for item in values][::-1]
         message.ClearField(field.name)
         values.extend(items)
     elif field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
@@ -201,7 +210,8 @@ def _zero(field: FieldDescriptor) -> Any:
     return 0
 
 
-def _copy(item: Any) -> Any:
+def copy_of(item: Any) -> Any:
+    """A copy of a message; other values are themselves."""
     if not hasattr(item, "DESCRIPTOR"):
         return item
     copy = type(item)()
@@ -231,10 +241,10 @@ def _change_layers(spec: Any, rng: random.Random) -> str:
     if action == "remove":
         del layers[index]
     elif action == "repeat":
-        layers.append(_copy(layer))
+        layers.append(copy_of(layer))
     elif action == "exchange":
-        first, second = _copy(layer), rng.randrange(len(layers))
-        layer.CopyFrom(_copy(layers[second]))
+        first, second = copy_of(layer), rng.randrange(len(layers))
+        layer.CopyFrom(copy_of(layers[second]))
         layers[second].CopyFrom(first)
     elif action == "rename":
         layer.name = rng.choice((*_TEXTS, *(other.name for other in layers)))
@@ -254,7 +264,7 @@ def _change_layers(spec: Any, rng: random.Random) -> str:
 
 def _change_weight(spec: Any, rng: random.Random) -> str:
     """Resize a weight, store it otherwise, or put NaN into it."""
-    weights = [message for message in _messages(spec) if message.DESCRIPTOR.name == "WeightParams"]
+    weights = [message for message in messages(spec) if message.DESCRIPTOR.name == "WeightParams"]
     if not weights:
         return "no weights to change"
     params = rng.choice(weights)
@@ -284,9 +294,9 @@ def _change_weight(spec: Any, rng: random.Random) -> str:
 
 
 _SPEC_MUTATIONS: tuple[Callable[[Any, random.Random], str], ...] = (
-    _change_field,
-    _change_field,
-    _change_field,
+    change_field,
+    change_field,
+    change_field,
     _change_layers,
     _change_weight,
 )

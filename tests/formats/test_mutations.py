@@ -5,41 +5,25 @@ MLTOOLKIT_MUTATIONS sets the number of files, 5000 by default.
 
 from __future__ import annotations
 
-import json
-import os
-import queue
-import subprocess
-import sys
-import threading
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pytest
+from mutation_outcomes import COUNT, OUR_ERRORS, Outcome, outcomes_of, outcomes_of_all, report
 from mutation_worker import MODELS, inputs_for
 from mutations import mutate
 
 import mltoolkit as mlt
 from mltoolkit import errors
-from mltoolkit.errors import ArgumentError, MLToolkitError
 from mltoolkit.formats.features import ArrayFeature, ScalarFeature
 from mltoolkit.model import Model
 
 WORKER = Path(__file__).with_name("mutation_worker.py")
-COUNT = int(os.environ.get("MLTOOLKIT_MUTATIONS", "5000"))
-PROCESSES = 2
 # One file takes 2 ms of CPU time in the mean and 0.1 s at most; machines under load are slower.
-HANG_SECONDS = 60
 CPU_SECONDS = 5
 # Python with NumPy, ONNX and onnxruntime holds some 150 MB; the limit on declared sizes is 1 GB.
 PEAK_MEGABYTES = 1500
-OUR_ERRORS = {
-    name
-    for name, value in vars(errors).items()
-    if isinstance(value, type) and issubclass(value, MLToolkitError) and not issubclass(value, ArgumentError)
-}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -57,74 +41,12 @@ def test_a_seed_gives_the_same_damage_every_time() -> None:
         assert len({mutation.data for mutation in first} - {data}) > 150
 
 
-def follow(stream: IO[str], lines: queue.Queue[str | None]) -> None:
-    for line in stream:
-        lines.put(line)
-    lines.put(None)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a seed: an error's name, ``ran``, or after a ``!`` what should not have happened."""
-
-    what: str
-    seconds: float = 0.0
-    megabytes: int = 0
-
-    @property
-    def failed(self) -> bool:
-        return self.what.startswith("!")
-
-
-def outcomes_of(
-    first: int, count: int, step: int, worker_file: Path = WORKER, hang_seconds: float = HANG_SECONDS
-) -> dict[int, Outcome]:
-    """The outcomes of every ``step``-th seed; after a crash or a hang a new worker goes on behind it."""
-    results: dict[int, Outcome] = {}
-    while first < count:
-        command = [sys.executable, str(worker_file), str(first), str(count), str(step)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as worker:
-            assert worker.stdout is not None
-            lines: queue.Queue[str | None] = queue.Queue()
-            threading.Thread(target=follow, args=(worker.stdout, lines), daemon=True).start()
-            running, end = first, "! crashed"
-            while True:
-                try:
-                    line = lines.get(timeout=hang_seconds)
-                except queue.Empty:
-                    worker.kill()
-                    end = "! hung"
-                    break
-                if line is None:
-                    break
-                seed, *words = line.rstrip("\n").split(" ", 3)
-                running = int(seed)
-                if len(words) == 3:
-                    results[running] = Outcome(words[2], float(words[0]), int(words[1]))
-            code = worker.wait()
-        if code == 0:
-            break
-        results[running] = Outcome(f"{end} with exit code {code}")
-        first = running + step
-    return results
-
-
 def test_damaged_files_give_errors_of_ours_and_nothing_else() -> None:
-    collected: list[dict[int, Outcome]] = [{} for _ in range(PROCESSES)]
-
-    def work(number: int) -> None:
-        collected[number] = outcomes_of(number, COUNT, PROCESSES)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(PROCESSES)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    results = {seed: outcome for part in collected for seed, outcome in part.items()}
+    results = outcomes_of_all(WORKER, COUNT)
     assert set(results) == set(range(COUNT))
     counts = Counter(outcome.what for outcome in results.values() if not outcome.failed)
     failures = {seed: outcome.what for seed, outcome in results.items() if outcome.failed}
-    assert not failures, report(failures)
+    assert not failures, report(failures, WORKER)
     assert set(counts) <= OUR_ERRORS | {"ran", "too large to feed"}, counts
     # The damage is deep and wide enough: much of it still runs, and errors of several kinds come.
     assert counts["ran"] > COUNT / 20 and len(counts) >= 5, counts
@@ -133,14 +55,6 @@ def test_damaged_files_give_errors_of_ours_and_nothing_else() -> None:
     # The peak is of the whole process, so the first seed that reaches it is the one to look at.
     largest = max(sorted(results), key=lambda seed: results[seed].megabytes)
     assert results[largest].megabytes < PEAK_MEGABYTES, f"seed {largest}: {results[largest]}"
-
-
-def report(failures: dict[int, str]) -> str:
-    lines = [f"{len(failures)} of {COUNT}; one of them again: python {WORKER} {min(failures)}"]
-    for seed, outcome in list(failures.items())[:5]:
-        text = json.loads(outcome[2:]) if outcome.startswith('! "') else outcome
-        lines.append(f"--- seed {seed}\n{text}")
-    return "\n".join(lines)
 
 
 PRETENDER = """
@@ -162,7 +76,7 @@ def test_crashes_hangs_and_foreign_errors_do_not_pass_for_success(tmp_path: Path
     assert found[0] == found[8] == Outcome("ran", 0.5, 100)
     assert found[2].what.startswith("! crashed") and found[4].what.startswith("! hung")
     assert found[6].what == '! "raised"' and sorted(found) == [0, 2, 4, 6, 8]
-    assert "raised" in report({6: found[6].what})
+    assert "raised" in report({6: found[6].what}, worker_file)
 
 
 # What mutations have found, told apart from the seeds that found it.

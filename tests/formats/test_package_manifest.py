@@ -92,6 +92,20 @@ def test_links_out_of_the_package_are_refused(package: Path, tmp_path: Path, lin
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+def test_a_manifest_outside_the_package_is_not_read(package: Path, tmp_path: Path) -> None:
+    manifest = package / "Manifest.json"
+    manifest.rename(tmp_path / "Manifest.json")
+    manifest.symlink_to(tmp_path / "Manifest.json")
+    with pytest.raises(ModelFileError, match="the package's manifest is a link out of the package"):
+        read_spec(package)
+
+
+def test_a_path_that_no_file_can_have_is_refused(package: Path) -> None:
+    set_path(package, "com.apple.CoreML/\ud800")
+    with pytest.raises(ModelFileError, match="cannot be followed"):
+        read_spec(package)
+
+
 def test_links_inside_the_package_and_to_it_are_followed(package: Path, tmp_path: Path) -> None:
     model = open_package(package).model
     model.rename(model.with_name("real.mlmodel"))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mltoolkit.errors import InvalidModelError, MLToolkitError
+from mltoolkit.errors import InvalidModelError, MLToolkitError, ModelFileError
 from mltoolkit.formats.mil_types import ElementType
 from mltoolkit.formats.weight_blob import WeightFile, WeightFolder
 
@@ -172,6 +172,17 @@ def test_links_out_of_the_package_are_not_followed(tmp_path: Path) -> None:
     (inside / "weight.bin").symlink_to(tmp_path / "weight.bin")
     with pytest.raises(InvalidModelError, match="missing"):
         WeightFolder(inside).read("@model_path/weights/weight.bin", 64, FLOAT32, 20)
+
+
+def test_a_link_to_itself_is_a_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "weight.bin").symlink_to(tmp_path / "weight.bin")
+    with pytest.raises(InvalidModelError, match="missing"):
+        WeightFolder(tmp_path).read("@model_path/weights/weight.bin", 64, FLOAT32, 20)
+
+
+def test_a_folder_that_the_system_cannot_look_at_is_our_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"folder of weights cannot be read: File name too long"):
+        WeightFolder(tmp_path / ("x" * 5000))
 
 
 def test_a_missing_file_is_named_with_the_closest(tmp_path: Path) -> None:
