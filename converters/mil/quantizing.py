@@ -154,7 +154,9 @@ def _before_cast(x: Any) -> Any:
 
 
 def _dtype_of(x: Any) -> ir.DataType:
-    return ir.DataType[x.dtype.__name__.upper()]
+    from coremltools.converters.mil.mil import types
+
+    return ir.DataType[types.builtin_to_string(x.dtype).upper()]
 
 
 def _decoded(
