@@ -16,31 +16,49 @@ from mltoolkit.model import Model
 
 SECONDS = np.arange(43844) / 22050
 NOISE = np.random.default_rng(0).normal(size=43844)
-CHORD = 0.2 * sum(np.sin(2 * np.pi * pitch * SECONDS) for pitch in (220, 277.2, 329.6)) + 0.02 * NOISE
+CHORD = 0.2 * sum(np.sin(2 * np.pi * pitch * SECONDS) for pitch in (220, 277.2, 329.6))
+OUTPUTS = ("Identity_2", "Identity_1", "Identity")
 
 
-@pytest.mark.parametrize(("sound", "optimized", "tolerance"), [(NOISE, True, 1e-4), (CHORD, False, 1e-5)])
-def test_basic_pitch_equals_its_onnx_twin(
-    shared_data: Path, sound: np.ndarray, optimized: bool, tolerance: float
-) -> None:
-    """On a chord the logarithms of near-silent bins magnify rounding.
-
-    There onnxruntime's optimised twin differs from its own unoptimised one by 8e-4 of the range: only the
-    latter is a reference.
-    """
+def twin_outputs(shared_data: Path, audio: np.ndarray, *, optimized: bool) -> list[np.ndarray]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     twin = onnxruntime.InferenceSession(shared_data / "onnx" / "basic_pitch_nmp.onnx", options)
-    model = mlt.load(shared_data / "coreml" / "basic_pitch_nmp.mlpackage")
+    found: list[np.ndarray] = twin.run(None, {twin.get_inputs()[0].name: audio})
+    return found
+
+
+def largest_difference(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
+    """As a part of the output's range."""
+    return max(float(np.abs(ours - array).max() / np.ptp(array)) for ours, array in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("name", ["noise", "chord and noise", "chord"])
+def test_basic_pitch_equals_its_onnx_twin(shared_data: Path, name: str) -> None:
+    """On a chord the logarithms of near-silent bins magnify rounding.
+
+    There the twin as onnxruntime optimises it is 500 and more times further from the twin as it stands in the file
+    than ours is, so that only the latter is a reference; see docs/benchmarks.md.
+    """
+    sound = {"noise": NOISE, "chord and noise": CHORD + 0.02 * NOISE, "chord": CHORD}[name]
     audio = sound.astype(np.float32).reshape(1, -1, 1)
-    found = model.predict({"input_2": audio})
-    expected = twin.run(None, {twin.get_inputs()[0].name: audio})
-    for name, array in zip(("Identity_2", "Identity_1", "Identity"), expected, strict=True):
-        error = np.abs(found[name] - array).max() / np.ptp(array)
-        assert error <= tolerance, f"{name} differs by {error:.2e} of its range"
+    model = mlt.load(shared_data / "coreml" / "basic_pitch_nmp.mlpackage")
+    outputs = model.predict({"input_2": audio})
+    found = [outputs[output] for output in OUTPUTS]
+    plain = twin_outputs(shared_data, audio, optimized=False)
+    error = largest_difference(found, plain)
+    # Measured: 9e-7; the issue asks for 1e-4.
+    assert error <= 1e-5, f"{error:.1e} of the range"
+    fast = twin_outputs(shared_data, audio, optimized=True)
+    if name == "noise":
+        error = largest_difference(found, fast)
+        assert error <= 1e-4, f"{error:.1e} of the range"
+    else:
+        spread = largest_difference(fast, plain)
+        assert spread > 10 * error, f"the optimised twin is {spread:.1e} off, ours {error:.1e}"
 
 
 def test_inspect_speaks_of_programs_as_of_networks(shared_data: Path) -> None:
