@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,35 @@ def import_core_ml(
             fix="mltoolkit.export_onnx makes inputs and outputs of them",
         )
 
+    make = graph_maker(
+        spec,
+        interface,
+        weights=weights,
+        function=function,
+        hooks=hooks,
+        custom_layers=custom_layers,
+        native_layers=native_layers,
+    )
+    if input_shapes:
+        graph = make(input_shapes)
+        flexible = FlexibleGraph(graph, graph.model, dict(input_shapes))
+    else:
+        flexible = flexible_graph(make, interface)
+    return core_ml_source(flexible, interface, spec.description.metadata)
+
+
+def graph_maker(
+    spec: Any,
+    interface: Interface,
+    *,
+    weights: WeightFolder | None,
+    function: str,
+    hooks: HookSet | None,
+    custom_layers: CustomLayerSet | None,
+    native_layers: bool,
+) -> Callable[[Mapping[str, tuple[int, ...]]], ModelGraph]:
+    """What makes the graph of a network or program for given input sizes; see :func:`import_core_ml`."""
+
     def make(shapes: Mapping[str, tuple[int, ...]]) -> ModelGraph:
         if network_of(spec) is not None:
             from mltoolkit.converters.neural_network.network import network_to_graph
@@ -98,12 +127,7 @@ def import_core_ml(
 
         return program_to_graph(spec, weights=weights, function=function, input_shapes=shapes, interface=interface)
 
-    if input_shapes:
-        graph = make(input_shapes)
-        flexible = FlexibleGraph(graph, graph.model, dict(input_shapes))
-    else:
-        flexible = flexible_graph(make, interface)
-    return core_ml_source(flexible, interface, spec.description.metadata)
+    return make
 
 
 def core_ml_source(flexible: FlexibleGraph, interface: Interface, metadata: Any) -> CoreMLSource:
