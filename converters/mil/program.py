@@ -238,6 +238,8 @@ def _check(value: ir.Value, var: Var, sizes: bool) -> None:
         return
     known = [size if isinstance(size, int) else None for size in value.shape]
     made = [int(size) if isinstance(size, (int, np.integer)) else None for size in var.shape]
+    if 0 in made:
+        raise Refusal(f"its result {value.name!r} is empty: it has the shape {tuple(var.shape)}")
     agree = len(known) == len(made) and all(
         size is None or other is None or size == other or not sizes for size, other in zip(known, made, strict=False)
     )
