@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mltoolkit.cli.options import Json, Layers, import_custom_layers
 from mltoolkit.cli.printing import print_json
+
+if TYPE_CHECKING:
+    from mltoolkit.conversion.report import ConversionReport
 
 _FORMATS = {".mlmodel": "mlmodel", ".mlpackage": "mlpackage"}
 
@@ -87,14 +90,29 @@ def convert(
     from mltoolkit.errors import ArgumentError
 
     path = Path(output)
-    kind = format or _FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise ArgumentError(f"{output!r} is neither .mlmodel nor .mlpackage", fix="Give DST one of these suffixes")
-    if _FORMATS.get(path.suffix.lower(), kind) != kind:
-        raise ArgumentError(f"--format {kind} contradicts the name {path.name!r}", fix="Leave --format out")
     if path.exists() and not force:
         raise ArgumentError(f"{output!r} exists already", fix="Give another --output, or --force to replace it")
     import_custom_layers(custom_layers)
+    if path.suffix.lower() == ".onnx":
+        from mltoolkit.conversion.export import export_onnx
+
+        exported = export_onnx(
+            source,
+            path,
+            verify=verify,
+            verification_inputs=read_arrays(verification_inputs),
+            tolerance_db=tolerance_db,
+            seed=seed,
+        )
+        _say(exported, output, as_json)
+        return
+    kind = format or _FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise ArgumentError(
+            f"{output!r} is neither .mlmodel nor .mlpackage nor .onnx", fix="Give DST one of these suffixes"
+        )
+    if _FORMATS.get(path.suffix.lower(), kind) != kind:
+        raise ArgumentError(f"--format {kind} contradicts the name {path.name!r}", fix="Leave --format out")
     model = convert_model(
         source,
         format=kind,
@@ -118,6 +136,10 @@ def convert(
     model.save(path)
     report = model.conversion_report
     assert report is not None  # convert sets it
+    _say(report, output, as_json)
+
+
+def _say(report: ConversionReport, output: str, as_json: bool) -> None:
     if as_json:
         print_json({**report.to_dict(), "output": output})
     else:

@@ -21,9 +21,10 @@ from mltoolkit.conversion.onnx_session import open_session, run_session
 from mltoolkit.conversion.report import ConversionReport, OutputCheck
 from mltoolkit.conversion.report_making import StopWatch
 from mltoolkit.conversion.samples import Case, SourceInput, given_cases, seeded_cases
-from mltoolkit.converters.core_ml_flexible import flexible_graph
 from mltoolkit.converters.onnx_export.export import export_graph
 from mltoolkit.converters.onnx_export.interface import describe_texts
+from mltoolkit.converters.onnx_export.source import graph_for_export
+from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import MLToolkitError, UnsupportedModelError, VerificationError
 from mltoolkit.formats.features import ArrayFeature, ImageFeature, ScalarFeature
 from mltoolkit.graph.builder import dtype_of, known_shape
@@ -41,10 +42,10 @@ def export_onnx(
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     verify: bool = True,
     verification_inputs: Mapping[str, Any] | Iterable[Any] | None = None,
-    tolerance_db: float = DEFAULT_TOLERANCE["float32"],
+    tolerance_db: float | None = None,
     seed: int = 0,
 ) -> ConversionReport:
-    """Write a Core ML network or ML Program as ONNX file, and check that it computes the same.
+    """Write a Core ML network, ML Program or pipeline as ONNX file, and check that it computes the same.
 
     Pictures are float32 (1, C, H, W) pixel values from 0 to 255; scale and bias are part of the graph. A classifier
     gives its probabilities; labels and metadata stand in the file's metadata, from which :func:`convert` takes them.
@@ -57,7 +58,7 @@ def export_onnx(
         input_shapes: fixed shapes of arrays, and (height, width) of pictures, for inputs that have several.
         verify: run the written file in onnxruntime and compare.
         verification_inputs: as for :func:`convert`.
-        tolerance_db: lowest signal to noise ratio of an output.
+        tolerance_db: lowest signal to noise ratio of an output; 60 by default.
         seed: of the values to compare on.
 
     Returns:
@@ -83,7 +84,7 @@ def export_onnx(
     if verify:
         with watch.step("verify"):
             cases = _cases(source, graph, verification_inputs, seed)
-            checks = _verify(source, graph, written, cases, tolerance_db, notes)
+            checks = _verify(source, graph, written, cases, tolerance_db or DEFAULT_TOLERANCE["float32"], notes)
     operators = Counter(node.op_type for node in graph.model.graph)
     report = ConversionReport(
         source=source.name or source.kind,
@@ -115,26 +116,23 @@ def export_onnx(
 
 
 def _graph(model: Model, input_shapes: Mapping[str, Sequence[int]] | None) -> tuple[ModelGraph, list[str]]:
-    """The graph to write, with symbolic sizes where the model's inputs have several."""
-    if model.stages:
-        raise UnsupportedModelError(
-            "a pipeline is several graphs",
-            where=model.name or None,
-            fix=f"Export its stages: model.stages has {', '.join(map(repr, model.stages))}",
-        )
-    if input_shapes:
-        return model.graph({name: tuple(shape) for name, shape in input_shapes.items()}), []
-    if model.interface.states:
-        return model.graph(), []
-    flexible = flexible_graph(lambda shapes: model.graph(dict(shapes)), model.interface)
-    notes = [flexible.note] if flexible.note else []
-    return replace(flexible.graph, model=flexible.model), notes
+    """The graph to write, with symbolic sizes where the model's inputs have several; pipelines are joined."""
+    notes: list[str] = []
+    graph = graph_for_export(
+        model.spec,
+        weights=model._weights,
+        function=model.function_name or "",
+        custom_layers=CustomLayerSet(model.custom_layers),
+        input_shapes={name: tuple(shape) for name, shape in (input_shapes or {}).items()},
+        notes=notes,
+    )
+    return graph, notes
 
 
 def _cases(model: Model, graph: ModelGraph, given: Mapping[str, Any] | Iterable[Any] | None, seed: int) -> list[Case]:
     values = {value.name or "": value for value in graph.model.graph.inputs}
     inputs = [
-        SourceInput(feature.name, feature, dtype_of(value), known_shape(value), index_limit(value))
+        SourceInput(feature.name, _as_written(feature, value), dtype_of(value), known_shape(value), index_limit(value))
         for feature in model.inputs
         if isinstance(feature, (ArrayFeature, ImageFeature, ScalarFeature))
         for value in [values[feature.name]]
@@ -142,6 +140,20 @@ def _cases(model: Model, graph: ModelGraph, given: Mapping[str, Any] | Iterable[
     if given is not None:
         return given_cases(inputs, model, {}, given)
     return seeded_cases(inputs, model, {}, seed)
+
+
+def _as_written(
+    feature: ArrayFeature | ImageFeature | ScalarFeature, value: ir.Value
+) -> ArrayFeature | ImageFeature | ScalarFeature:
+    """An input with the one size that the file takes, where it takes one only."""
+    shape = tuple(size for size in known_shape(value) or () if isinstance(size, int))
+    if len(shape) != len(known_shape(value) or ()):
+        return feature
+    if isinstance(feature, ArrayFeature):
+        return replace(feature, shape=shape, shapes=(), ranges=())
+    if isinstance(feature, ImageFeature):
+        return replace(feature, height=shape[-2], width=shape[-1], sizes=(), width_range=None, height_range=None)
+    return feature
 
 
 def _verify(

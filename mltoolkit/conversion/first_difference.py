@@ -130,7 +130,7 @@ def _file_values(hub: SourceModel, taps: Sequence[ir.Value], case: Case, options
     values: Mapping[str, NDArray[Any]] = model.predict_raw(case.data)
     return {
         value.name or "": values[renamed.get(value.name or "", value.name or "")]
-        for value in taps
+        for value in (*outputs, *taps)
         if renamed.get(value.name or "", value.name or "") in values
     }
 

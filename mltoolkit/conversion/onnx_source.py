@@ -83,7 +83,8 @@ class OnnxReference:
         else:
             proto = onnx.load(model)
         known = {name for node in proto.graph.node for name in node.output if name}
-        known -= {item.name for item in proto.graph.output}
+        given = {item.name for item in proto.graph.output}
         wanted = [blob.name for layer in layers for blob in layer.outputs if blob.name in known]
-        proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(wanted))
+        more = [name for name in dict.fromkeys(wanted) if name not in given]
+        proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in more)
         return run_session(open_session(proto), feeds, self._inputs, wanted) if wanted else {}
