@@ -1,0 +1,222 @@
+"""Every architecture of keras.applications, converted to both Core ML formats and run: docs/keras-applications.md.
+
+    python benchmarks/keras_applications.py [ARCHITECTURE ...] [--size 96] [--table-only]
+
+Random weights (what training would change, statistics of batch normalization included, is drawn with a seed), pictures
+of 96 × 96 pixels, float32, no softmax at the end so that every output carries numbers. Compared are Keras' own output,
+the hub's graph in onnxruntime, and the written files read back and run here. Each architecture runs in a process of its
+own; results are kept in build/keras_applications.json, so that a run can be continued.
+
+Keras runs on torch; NASNet, which Keras cannot build on torch, needs JAX (pip install "jax[cpu]").
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "build" / "keras_applications.json"
+TABLE = ROOT / "docs" / "keras-applications.md"
+FORMATS = ("mlpackage", "mlmodel")
+# dB that every architecture must reach in float32.
+TARGET = 60.0
+# Transposes that MobileNetV2 may keep; one is needed where the picture enters.
+MOST_TRANSPOSES = 4
+
+
+def main() -> int:
+    """Run what is asked for, then write the table of all results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("architectures", nargs="*", help="names as in keras.applications; all when left out")
+    parser.add_argument("--size", type=int, default=96, help="height and width of the picture")
+    parser.add_argument("--table-only", action="store_true", help="write the table from kept results")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(measure(options.child, options.size)))
+        return 0
+    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    if not options.table_only:
+        for name in options.architectures or architecture_names():
+            results[name] = run_child(name, options.size)
+            print(name, summary(results[name]), flush=True)
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text(json.dumps(results, indent=1))
+    TABLE.write_text(table(results, options.size))
+    failed = [name for name, result in results.items() if not passes(result)]
+    print(f"{len(results) - len(failed)} of {len(results)} reach {TARGET:.0f} dB in both formats", *failed, sep="\n  ")
+    return int(bool(failed))
+
+
+def architecture_names() -> list[str]:
+    """All of keras.applications."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    return [name for name in dir(keras.applications) if name[0].isupper()]
+
+
+def run_child(name: str, size: int) -> dict[str, Any]:
+    """Measure one architecture in a process of its own."""
+    environment = os.environ | {"KERAS_BACKEND": "jax" if name.startswith("NASNet") else "torch"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")])
+    command = [sys.executable, __file__, "--child", name, "--size", str(size)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        return {"error": lines[-1] if lines else f"exit code {done.returncode}"}
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+def measure(name: str, size: int) -> dict[str, Any]:
+    """Convert an architecture, and compare what the results compute."""
+    import keras
+    import numpy as np
+
+    from mltoolkit.converters.keras import import_keras
+
+    rng = np.random.default_rng(0)
+    model = getattr(keras.applications, name)(
+        weights=None, input_shape=(size, size, 3), classes=1000, classifier_activation=None
+    )
+    randomize(model, rng)
+    picture = rng.uniform(0, 255, (1, size, size, 3)).astype(np.float32)
+    reference = keras.ops.convert_to_numpy(model(picture, training=False))
+    start = time.perf_counter()
+    source = import_keras(model)
+    imported = time.perf_counter() - start
+    feeds = {source.model.graph.inputs[0].name: picture}
+    result: dict[str, Any] = {
+        "backend": keras.backend.backend(),
+        "layers": len(source.layers),
+        "parameters": model.count_params(),
+        "nodes": len(source.model.graph),
+        "import_seconds": imported,
+        "hub": decibels(reference, run_hub(source, feeds)),
+        "formats": {},
+    }
+    for format_name in FORMATS:
+        result["formats"][format_name] = convert(source, format_name, feeds, reference)
+    result["peak_megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return result
+
+
+def randomize(model: Any, rng: Any) -> None:
+    """Draw what starts as zeros and ones: biases, scales, shifts and statistics."""
+    for variable in model.weights:
+        last = variable.path.rsplit("/", 1)[-1]
+        if "variance" in last or last == "gamma":
+            variable.assign(rng.uniform(0.8, 1.2, variable.shape))
+        elif variable.ndim == 1:
+            variable.assign(rng.normal(0, 0.1, variable.shape))
+
+
+def convert(source: Any, format_name: str, feeds: dict[str, Any], reference: Any) -> dict[str, Any]:
+    """Write one format to disk, read it back and run it."""
+    import mltoolkit as mlt
+    from mltoolkit.converters.mil.target import CoreMLTarget
+    from mltoolkit.converters.mil.write import write_core_ml
+    from mltoolkit.model import Model
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"model.{format_name}"
+        start = time.perf_counter()
+        written = write_core_ml(source, CoreMLTarget(format=format_name, precision="float32"))
+        Model(written.spec, weights_dir=written.weights_dir).save(path)
+        seconds = time.perf_counter() - start
+        operations = dict(written.operations)
+        del written
+        output = next(iter(mlt.load(path).predict(feeds).values()))
+    return {
+        "seconds": seconds,
+        "operations": sum(operations.values()),
+        "transposes": operations.get("transpose", 0),
+        "sqnr": decibels(reference, output),
+    }
+
+
+def run_hub(source: Any, feeds: dict[str, Any]) -> Any:
+    """The output of the hub's graph."""
+    from mltoolkit.runtime.session import OrtSession
+
+    graph = source.model.graph
+    session = OrtSession(list(graph), graph.inputs, graph.outputs, threads=1, name="hub")
+    return next(iter(session.run(feeds).values()))
+
+
+def decibels(reference: Any, other: Any) -> float:
+    """Signal to noise; 999 for equal arrays, which JSON can hold."""
+    import numpy as np
+
+    signal = reference.astype(np.float64)
+    noise = float(np.sum((signal - np.asarray(other, np.float64).reshape(signal.shape)) ** 2))
+    return 999.0 if noise == 0 else float(10 * np.log10(np.sum(signal**2) / noise))
+
+
+def passes(result: dict[str, Any]) -> bool:
+    """Whether hub and both formats reach the target."""
+    if "error" in result:
+        return False
+    return min(result["hub"], *(result["formats"][name]["sqnr"] for name in FORMATS)) >= TARGET
+
+
+def summary(result: dict[str, Any]) -> str:
+    """One line for the terminal."""
+    if "error" in result:
+        return result["error"]
+    parts = [f"hub {result['hub']:.0f} dB"]
+    for name, one in result["formats"].items():
+        parts.append(f"{name} {one['sqnr']:.0f} dB, {one['seconds']:.0f} s, {one['transposes']} transposes")
+    return "; ".join(parts)
+
+
+def table(results: dict[str, dict[str, Any]], size: int) -> str:
+    """The page of the documentation."""
+    good = sum(passes(result) for result in results.values())
+    lines = [
+        "# Keras Applications",
+        "",
+        f"Written by `python benchmarks/keras_applications.py`: random weights, pictures of {size} × {size}, float32, "
+        "Keras 3 on torch (NASNet: on JAX).",
+        "dB: signal to noise of the hub's graph and of the written file, read back and run here, against Keras' own "
+        "output. Seconds: importing, and writing each format on a shared machine with 2 cores. Transposes: left in the "
+        "Core ML model; one is where the picture enters. Peak: memory of the whole process (Keras, torch, both "
+        "formats, running) over the size of the weights.",
+        "",
+        f"**{good} of {len(results)} architectures reach {TARGET:.0f} dB in both formats.**",
+        "",
+        "| architecture | layers | weights, M | import, s | hub, dB "
+        "| .mlpackage, dB | s | transposes | .mlmodel, dB | s | transposes | peak |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name in sorted(results):
+        result = results[name]
+        if "error" in result:
+            lines.append(f"| {name} | {result['error']} |" + " |" * 10)
+            continue
+        cells = [
+            name,
+            str(result["layers"]),
+            f"{result['parameters'] / 1e6:.1f}",
+            f"{result['import_seconds']:.1f}",
+            f"{result['hub']:.0f}",
+        ]
+        for one in result["formats"].values():
+            cells += [f"{one['sqnr']:.0f}", f"{one['seconds']:.0f}", str(one["transposes"])]
+        cells.append(f"{result['peak_megabytes'] * 1024**2 / (4 * result['parameters']):.1f}×")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
