@@ -7,6 +7,7 @@ which they run, one after the other, which is how they are connected here.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,17 @@ def is_kraken(spec: Any) -> bool:
     written = spec.description.metadata.userDefined
     description = spec.description
     return "vgsl" in written and "kraken_meta" in written and len(description.input) == len(description.output) == 1
+
+
+# A model is read once for each size of its inputs; one warning will do.
+@functools.lru_cache(maxsize=64)
+def _warn(renamed: int, line: str) -> None:
+    _log.warning(
+        "this model was written by kraken, whose blob names do not connect its layers: %d of them were connected "
+        "to the layer before (%s)",
+        renamed,
+        line,
+    )
 
 
 def chained_layers(spec: Any, network: Any) -> Iterator[Any]:
@@ -47,8 +59,4 @@ def chained_layers(spec: Any, network: Any) -> Iterator[Any]:
             before = layer.output[0]
         yield layer
     if renamed:
-        _log.warning(
-            "this model was written by kraken, whose blob names do not connect its layers: %d of them were connected "
-            "to the layer before",
-            renamed,
-        )
+        _warn(renamed, spec.description.metadata.userDefined["vgsl"])
