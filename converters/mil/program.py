@@ -55,6 +55,7 @@ class ProgramWriter:
         self.unsupported = UnsupportedLayers()
         # Vars, and sequences of them, which only exist while the program is written.
         self._vars: dict[ir.Value, Any] = {}
+        self._bound: set[int] = set()
         self._constants: dict[ir.Value, NDArray[Any]] = {}
         # Values that stand for results of nodes that were refused.
         self._made_up: set[ir.Value] = set()
@@ -64,6 +65,7 @@ class ProgramWriter:
     def bind(self, value: ir.Value, var: Any) -> None:
         """Let a value of the hub be a PyMIL value."""
         self._vars[value] = var
+        self._bound.add(id(var))
 
     def constant(self, value: ir.Value) -> NDArray[Any] | None:
         """What a value holds, None where that is only known when the model runs."""
@@ -178,14 +180,14 @@ class ProgramWriter:
             elif result is not None:
                 _check(value, result, sizes=not node.attributes.get("ceil_mode"))
                 self._name(value, result)
-                self._vars[value] = result
+                self.bind(value, result)
         if any(value in self._made_up for value in node.inputs):
             self._made_up.update(node.outputs)
 
     def _name(self, value: ir.Value, var: Var) -> None:
         """Call a new result what the hub calls it."""
         operation = var.op
-        if operation is None or operation.op_type == "const" or var in self._vars.values() or not value.name:
+        if operation is None or operation.op_type == "const" or id(var) in self._bound or not value.name:
             return
         if self._in_body:
             # A body may be written several times, and names are given once.
