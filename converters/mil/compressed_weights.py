@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 _MIN_ELEMENTS = 128
 # The newest specification that has forms of its own, and the release that brought each.
 _RELEASES = {7: "iOS16", 9: "iOS18"}
-# An older target is worth this much.
-_TOLERANCE = 1.05
+# An older system is worth this: 5 %, and for small models a few tables.
+_TOLERANCE, _ALLOWANCE = 1.05, 16_384
 _FOUND = "quantization_codes"
 
 
@@ -114,7 +114,11 @@ def with_needed_target(model: ir.Model, target: CoreMLTarget) -> tuple[CoreMLTar
     for version in (6, *_RELEASES):
         sizes[version] = sum(_size(coded, array, version, target.precision) for _, coded, array in weights)
     best = min(sizes.values())
-    needed = min(version for version, size in sizes.items() if size <= _TOLERANCE * best)
+    # Without any compressed form (version 6) nothing is kept.
+    keeping = [
+        version for version, size in sizes.items() if size <= _TOLERANCE * best + (_ALLOWANCE if version > 6 else 0)
+    ]
+    needed = min(keeping)
     if needed == 6:
         return target, ()
     release, chosen = _RELEASES[needed], target.minimum_deployment_target
@@ -122,7 +126,7 @@ def with_needed_target(model: ir.Model, target: CoreMLTarget) -> tuple[CoreMLTar
         note = f"minimum_deployment_target is {release}, the oldest that keeps the source's compressed weights"
         return replace(target, minimum_deployment_target=release), (note,)
     have = max(version for version in sizes if version <= target.specification_version)
-    if sizes[have] <= _TOLERANCE * best:
+    if have in keeping:
         return target, ()
     note = f"the source's compressed weights take {sizes[have]:,} bytes for {chosen}, where {release} needs {best:,}"
     logger.warning("%s", note)
