@@ -23,6 +23,7 @@ from mltoolkit.converters.coremltools_front_ends.torch_models import (
     load_torch,
     read_torch_file,
 )
+from mltoolkit.converters.mil.labels import read_labels
 from mltoolkit.converters.mil.target import ArrayInput, ImageInput, SizeRange
 from mltoolkit.converters.onnx_import.importer import import_onnx
 from mltoolkit.errors import ArgumentError, InputError, UnsupportedModelError
@@ -57,6 +58,7 @@ def open_torch(source: Source, options: Options) -> Imported:
             fix=_SHAPES_FIX,
         ) from error
     outputs = _output_names([name for name, _ in results], [item.name for item in inputs], options)
+    _check_labels(dict(zip(outputs, (array for _, array in results), strict=True)), options)
     new = {item.name: options.names.get(item.name, item.name) for item in inputs}
     reference = TorchReference(caller, [item.name for item in inputs], outputs)
     imported = Imported(
@@ -88,6 +90,29 @@ def open_torch(source: Source, options: Options) -> Imported:
         raise UnsupportedModelError(f"{refusal}; {error.what}", where=source.title) from error
     imported.hub = import_onnx(exported, hooks=options.hooks)
     return imported
+
+
+def _check_labels(results: Arrays, options: Options) -> None:
+    """Compare the number of labels with the number of classes, which coremltools does not.
+
+    Raises:
+        ArgumentError: they differ, or no output has the probabilities.
+    """
+    classifier = options.target.classifier
+    if classifier is None:
+        return
+    name = classifier.probabilities or (next(iter(results)) if len(results) == 1 else "")
+    if name not in results:
+        raise ArgumentError(
+            f"the source has the outputs {', '.join(map(repr, results))}; which holds the probabilities?",
+            fix="Name it with probabilities=...",
+        )
+    labels = len(read_labels(classifier))
+    if labels != results[name].size:
+        raise ArgumentError(
+            f"there are {labels} class labels for the {results[name].size} classes of the output {name!r}",
+            fix="Give one label a class",
+        )
 
 
 def _renamed(options: Options) -> Any:
