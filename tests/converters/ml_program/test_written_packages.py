@@ -6,6 +6,7 @@ same, so what is proved of the decoding does not depend on how well a compressio
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,17 @@ def test_a_saved_package_equals_the_model_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "resnet.mlpackage"
     model.save(str(path))
     assert np.array_equal(output_of(str(path), "resnet"), output_of(model, "resnet"))
+
+
+def check_compressed(model: Any, operation: str, name: str, source: np.ndarray, tolerance: float) -> None:
+    """Check that a compressed model is one, and gives what it gives with the weights that coremltools decompresses."""
+    assert operation in operation_types(model)
+    plain = cto.decompress_weights(model)
+    assert not any(kind.startswith("constexpr") for kind in operation_types(plain))
+    found = output_of(model, name)
+    error = relative_error(found, output_of(plain, name))
+    assert error < tolerance, f"{error:.2g}"
+    assert relative_error(found, source) > 1e-5, "nothing was compressed"
 
 
 COMPRESSIONS: dict[str, tuple[str, Callable[[Any], Any], str, str]] = {
@@ -136,6 +148,38 @@ COMPRESSIONS: dict[str, tuple[str, Callable[[Any], Any], str, str]] = {
 }
 
 
+# What users choose among, each on every model; the forms above are the ways in which these can be stored.
+COMMON: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "int8": (linear(mode="linear_symmetric"), "constexpr_blockwise_shift_scale"),
+    **{f"{bits} bits": (palettes(mode="uniform", nbits=bits), "constexpr_lut_to_dense") for bits in (1, 2, 3, 4, 6, 8)},
+    "pruned": (pruned(target_sparsity=0.6), "constexpr_sparse_to_dense"),
+    "pruned, int8": (
+        jointly(pruned(target_sparsity=0.6), "linear", mode="linear_symmetric"),
+        "constexpr_sparse_blockwise_shift_scale",
+    ),
+    "pruned, 4 bits": (
+        jointly(pruned(target_sparsity=0.6), "palettes", mode="uniform", nbits=4),
+        "constexpr_lut_to_sparse",
+    ),
+    "4 bits of int8": (
+        jointly(palettes(mode="uniform", nbits=4), "linear", mode="linear_symmetric", granularity="per_tensor"),
+        "constexpr_lut_to_dense",
+    ),
+}
+
+
+@functools.cache
+def source_output(name: str, target: str, precision: str) -> np.ndarray:
+    return output_of(converted(name, target, precision), name)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("kind", COMMON)
+def test_every_model_in_every_common_compression(kind: str, name: str) -> None:
+    compress, operation = COMMON[kind]
+    check_compressed(compress(converted(name, "iOS18")), operation, name, source_output(name, "iOS18", "FLOAT32"), 2e-6)
+
+
 # Half precision changes the type of scales and tables, not the decoding: once for each form of weights.
 HALVES = (
     "int8 by channel",
@@ -152,16 +196,10 @@ HALVES = (
 )
 def test_compressed_models_equal_what_coremltools_makes_of_them(kind: str, precision: str) -> None:
     target, compress, operation, name = COMPRESSIONS[kind]
-    source = converted(name, target, precision)
-    model = compress(source)
-    assert operation in operation_types(model)
-    plain = cto.decompress_weights(model)
-    assert not any(kind.startswith("constexpr") for kind in operation_types(plain))
-    found = output_of(model, name)
-    error = relative_error(found, output_of(plain, name))
+    model = compress(converted(name, target, precision))
     # float32 weights are decoded to the last bit or two; decompressed to float16 they are rounded to it.
-    assert error < (2e-6 if precision == "FLOAT32" else 3e-3), f"{error:.2g}"
-    assert relative_error(found, output_of(source, name)) > 1e-5, "nothing was compressed"
+    tolerance = 2e-6 if precision == "FLOAT32" else 3e-3
+    check_compressed(model, operation, name, source_output(name, target, precision), tolerance)
 
 
 @pytest.mark.parametrize("name", ["resnet", "transformer", "gru"])
