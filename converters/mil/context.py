@@ -181,7 +181,9 @@ class NodeContext:
         Raises:
             Refusal: its numbers do not fit.
         """
-        return self.mb.const(val=self._program.in_mil_type(np.asarray(array)), **({"name": name} if name else {}))
+        value = self._program.in_mil_type(np.asarray(array))
+        # coremltools takes NumPy's scalars for scalars, arrays without axes only here and there.
+        return self.mb.const(val=value if value.ndim else value[()], **({"name": name} if name else {}))
 
     def weight(self, index: int, array: NDArray[Any]) -> Any:
         """A constant made of the input ``index``, transposed, cut or reordered.

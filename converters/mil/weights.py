@@ -28,4 +28,5 @@ def weight_var(value: ir.Value, array: NDArray[Any], program: ProgramWriter) -> 
     compressed = compressed_var(value, array, program, value.name or "constant")
     if compressed is not None:
         return compressed
-    return mb.const(val=array, name=value.name or "constant")
+    # coremltools takes NumPy's scalars for scalars, arrays without axes only here and there.
+    return mb.const(val=array if array.ndim else array[()], name=value.name or "constant")
