@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from mltoolkit.converters.onnx_import.node import RefusedNode, SourceNode
 from mltoolkit.converters.onnx_import.schemas import hub_schema, schema
+from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.opset import OPSET
 
 # The oldest opset that is read: before it, binary operators broadcast by attributes.
@@ -43,7 +44,15 @@ def emit_as_is(node: SourceNode) -> tuple[ir.Value, ...] | None:
             )
     if node.output_count > there.max_output or len(node.inputs) > there.max_input:
         raise RefusedNode(f"its form of opset {here.since_version} has more inputs or outputs than that of {OPSET}")
-    return node.emit(attributes=attributes)
+    try:
+        return node.emit(attributes=attributes)
+    except InvalidModelError as error:
+        if here.since_version <= there.since_version:
+            raise
+        types = ", ".join(str(value.dtype) for value in node.inputs if value is not None)
+        raise RefusedNode(
+            f"its form of opset {here.since_version} has none in opset {OPSET} for inputs of type {types}"
+        ) from error
 
 
 def _is_default(attribute: ir.Attr, definition: onnx.defs.OpSchema) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import onnx_ir as ir
@@ -70,7 +70,7 @@ def _declare(value: ir.Value, override: Sequence[Dimension] | None, sizes: Mappi
     return InputDeclaration(value, name, value.dtype.numpy(), tuple(known))
 
 
-def _is_name(size: Dimension) -> bool:
+def _is_name(size: Dimension) -> TypeGuard[str]:
     """Whether a size has a name; exporters also write −1 or "?" for one that is not known."""
     return isinstance(size, str) and any(letter.isalnum() for letter in size)
 
@@ -88,7 +88,7 @@ def _named_sizes(inputs: Sequence[ir.Value], overrides: Mapping[str, Sequence[Di
                 f"axes: {shape}"
             )
         for given, name in zip(override, shape, strict=True):
-            if isinstance(given, int) and _is_name(name) and sizes.setdefault(str(name), given) != given:
+            if isinstance(given, int) and _is_name(name) and sizes.setdefault(name, given) != given:
                 raise ArgumentError(f"input_shapes gives the size {name!r} both {sizes[name]} and {given}")
     return sizes
 

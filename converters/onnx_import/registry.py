@@ -18,6 +18,7 @@ Adapter = Callable[["SourceNode"], "Sequence[ir.Value]"]
 # The files of this package that register adapters.
 FAMILIES: tuple[str, ...] = (
     "axes",
+    "bits",
     "constants",
     "contrib_activation",
     "contrib_attention",

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from mltoolkit.converters.onnx_import.node import RefusedNode, SourceNode
 from mltoolkit.converters.onnx_import.registry import adapts
+from mltoolkit.graph.builder import known_shape
 
 
 @adapts("Slice", before=10)
@@ -20,20 +21,50 @@ def adapt_slice(node: SourceNode) -> Sequence[ir.Value]:
     return node.emit(inputs=[node.input(0), *bounds], attributes={})
 
 
-@adapts("Split", before=18)
+@adapts("Split")
 def adapt_split(node: SourceNode) -> Sequence[ir.Value]:
     """Split: sizes were an attribute before opset 13, the number of equal parts is one since 18."""
     sizes = node.attribute("split")
     given = node.builder.constant(sizes) if sizes else node.optional_input(1)
     attributes = node.without("split")
-    if given is None:
-        count = node.output_count
-        whole = node.shape(0)[node.axis(0)]
-        # Parts were equal then; the newer operator makes the last one smaller.
-        if isinstance(whole, int) and whole % count:
-            raise RefusedNode(f"it divides {whole} into {count} equal parts")
-        return node.emit(inputs=[node.input(0)], attributes=attributes | {"num_outputs": count})
-    return node.emit(inputs=[node.input(0), given], attributes=attributes)
+    if given is not None:
+        known = None if given.const_value is None else [int(size) for size in given.const_value.numpy()]
+        if known is not None and 0 in known and any(known):
+            return _slices(node, known)
+        return node.emit(inputs=[node.input(0), given], attributes=attributes)
+    if node.version >= 18:
+        return node.emit(attributes=attributes)
+    count = node.output_count
+    whole = node.shape(0)[node.axis(0)]
+    # Parts were equal then; the newer operator makes the last one smaller.
+    if isinstance(whole, int) and whole % count:
+        raise RefusedNode(f"it divides {whole} into {count} equal parts")
+    return node.emit(inputs=[node.input(0)], attributes=attributes | {"num_outputs": count})
+
+
+def _slices(node: SourceNode, sizes: Sequence[int]) -> list[ir.Value]:
+    """The parts one by one: empty ones must not hinder the others (RotaryEmbedding rotates all or a part)."""
+    axis, parts, start = node.axis(0), [], 0
+    for size in sizes:
+        bounds = [node.builder.constant([bound]) for bound in (start, start + size, axis)]
+        parts.append(node.input(0) if size == sum(sizes) else node.op("Slice", node.input(0), *bounds))
+        start += size
+    return parts
+
+
+@adapts("Concat")
+def adapt_concatenation(node: SourceNode) -> Sequence[ir.Value]:
+    """Concat without parts that are known to be empty."""
+    shapes = [known_shape(value) if value is not None else None for value in node.inputs]
+    axis = int(node.attribute("axis", 1))
+    full = [
+        value
+        for value, shape in zip(node.inputs, shapes, strict=True)
+        if shape is None or not -len(shape) <= axis < len(shape) or shape[axis] != 0
+    ]
+    if not full or len(full) == len(node.inputs):
+        return node.emit()
+    return node.emit(inputs=full)
 
 
 @adapts("Pad", before=11)
