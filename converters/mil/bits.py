@@ -82,8 +82,8 @@ def write_shift(node: NodeContext) -> Any:
         amount = mb.select(cond=mb.less(x=amount, y=np.int32(0)), a=like(amount, 32), b=amount)
     if node.attribute("direction") == "LEFT":
         if width > 16:
-            # x · 2ⁿ leaves int32 before its upper bits are cut off.
-            node.refuse(f"numbers of type {dtype.name} are shifted to the left", "numbers of 8 or 16 bits, or Mul")
+            _check_width(node, dtype)
+            return _shifted_left(node, x, mb.minimum(x=amount, y=np.int32(32)))
         amount = mb.minimum(x=amount, y=np.int32(width))
         # The bits that stay: neither they nor the product leave float32's whole numbers.
         stay = mb.mod(x=x, y=_power(node, mb.sub(x=np.int32(width), y=amount)))
@@ -93,6 +93,21 @@ def write_shift(node: NodeContext) -> Any:
     first = mb.minimum(x=amount, y=np.int32(16))
     second = mb.minimum(x=mb.sub(x=amount, y=first), y=np.int32(16))
     return mb.floor_div(x=mb.floor_div(x=x, y=_power(node, first)), y=_power(node, second))
+
+
+def _shifted_left(node: NodeContext, x: Any, amount: Any) -> Any:
+    """x · 2ⁿ of 32 bits, n from 0 to 32, through two halves of 16, so that no product leaves int32."""
+    mb, half = node.mb, np.int32(1 << 16)
+    high, low = mb.floor_div(x=x, y=half), mb.mod(x=x, y=half)
+    for _ in range(3):
+        step = mb.minimum(x=amount, y=np.int32(15))
+        amount = mb.sub(x=amount, y=step)
+        factor = _power(node, step)
+        moved = mb.mul(x=low, y=factor)
+        low = mb.mod(x=moved, y=half)
+        high = mb.add(x=mb.mul(x=high, y=factor), y=mb.floor_div(x=moved, y=half))
+        high = wrapped(node, high, ir.DataType.INT16)
+    return mb.add(x=mb.mul(x=high, y=half), y=low)
 
 
 def _power(node: NodeContext, exponent: Any) -> Any:

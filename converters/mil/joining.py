@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mltoolkit.converters.mil.context import NodeContext
 from mltoolkit.converters.mil.kinds import cast_to_kind, kind_of
 from mltoolkit.converters.mil.registry import writes
@@ -13,7 +15,11 @@ from mltoolkit.converters.mil.sizes import is_known, non_negative_axis
 @writes("Concat")
 def write_concat(node: NodeContext) -> Any:
     """Concat."""
-    values = node.inputs()
+    # Empty parts, which Core ML cannot hold, are only known here.
+    places = [index for index in range(len(node.node.inputs)) if 0 not in node.shape(index)]
+    if not places:
+        node.refuse("its result is empty", "parts of at least one element")
+    values = [node.input(index) for index in places]
     kind, axis = kind_of(values[0]), node.attribute("axis")
     axis = non_negative_axis(axis, values[0].rank)
     if len(values) == 1:
@@ -36,14 +42,22 @@ def write_split(node: NodeContext) -> Any:
         size = int(x.shape[axis])
         part = -(-size // count)
         sizes = [part] * (count - 1) + [size - part * (count - 1)]
-    if any(size <= 0 for size in sizes):
+    filled = [size for size in sizes if size]
+    if any(size < 0 for size in sizes) or not filled:
+        node.refuse("all of it is empty, or a part less than that", "parts of at least one element")
+    if len(filled) == 1:
+        parts = [node.mb.identity(x=x)]
+    else:
+        bools = kind_of(x) == "b"
+        value = cast_to_kind(node, x, "i") if bools else x
+        parts = list(node.mb.split(x=value, split_sizes=filled, axis=axis))
+        parts = [node.mb.cast(x=part, dtype="bool") for part in parts] if bools else parts
+    remaining = iter(parts)
+    return [next(remaining) if size else _empty(node, x, axis) for size in sizes]
+
+
+def _empty(node: NodeContext, x: Any, axis: int) -> Any:
+    """A part without elements, for the writers that can leave it out."""
+    if not all(is_known(size) for size in x.shape):
         node.refuse("a part of it is empty", "parts of at least one element")
-    if count == 1:
-        return node.mb.identity(x=x)
-
-    def split(value: Any) -> Any:
-        return node.mb.split(x=value, split_sizes=sizes, axis=axis)
-
-    if kind_of(x) != "b":
-        return list(split(x))
-    return [node.mb.cast(x=part, dtype="bool") for part in split(cast_to_kind(node, x, "i"))]
+    return np.zeros([0 if other == axis else int(size) for other, size in enumerate(x.shape)], np.float32)

@@ -81,9 +81,12 @@ def write_unique(node: NodeContext) -> Any:
         node.refuse("Core ML sorts no bools", "Unique of numbers")
     mb, flat = node.mb, node.mb.reshape(x=x, shape=[-1])
     size = flat.shape[0]
-    if not is_known(size) or size < 2:
-        node.refuse("the number of elements must be known, and more than 1")
+    if not is_known(size):
+        node.refuse("the number of elements is only known at run time", "a fixed input shape")
     size = int(size)
+    if size == 1:
+        zero = np.zeros(1, dtype=np.int64)
+        return mb.identity(x=flat), zero, zero, zero + 1
     # Equal elements stay in order, so that the first of a run is the one that stands first.
     ordered, places = mb.topk(x=flat, k=size, axis=0, ascending=True)
     before = mb.slice_by_index(x=ordered, begin=[0], end=[size - 1])

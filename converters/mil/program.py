@@ -86,6 +86,8 @@ class ProgramWriter:
             known = self.constant(value)
             if known is None:
                 raise Refusal(f"its input {value.name!r} is made nowhere")
+            if not known.size:
+                raise Refusal(f"its input {value.name!r} is empty, and Core ML holds no empty tensors")
             from mltoolkit.converters.mil.weights import weight_var
 
             self._vars[value] = weight_var(value, self.in_mil_type(known), self)

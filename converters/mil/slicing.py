@@ -29,7 +29,10 @@ def write_slice(node: NodeContext) -> Any:
         if is_known(size):
             indices = range(int(size))[start:stop:step]
             if not indices:
-                node.refuse("its result is empty", "slices of at least one element")
+                if not all(is_known(other) for other in x.shape):
+                    node.refuse("its result is empty", "slices of at least one element")
+                # For the writers that can leave it out: Core ML has no empty tensors.
+                return np.zeros([0 if place == axis else int(other) for place, other in enumerate(x.shape)], np.float32)
             begin[axis], begin_mask[axis] = indices.start, False
             end[axis], end_mask[axis] = indices.stop, indices.stop < 0
         else:

@@ -176,3 +176,16 @@ def test_bits(operator: str) -> None:
     check_onnx(one_node(operator, narrow), narrow)
     unsigned = {name: integers(0, 256, 3, 4).astype(np.uint8) for name in "xz"}
     check_onnx(one_node(operator, unsigned), unsigned)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint32])
+def test_shifts(kind: Any) -> None:
+    width = 8 * np.dtype(kind).itemsize
+    formats = ["mlpackage", "mlmodel"] if width == 8 else ["mlpackage"]
+    amounts = np.arange(width, dtype=kind)
+    right = {"x": np.full(width, min((1 << width) - 38, 0x7654FEDC), kind), "n": amounts}
+    check_onnx(one_node("BitShift", right, direction="RIGHT"), right, formats=formats)
+    # Of 32 bits, those are kept that an int32 holds.
+    left = {"x": np.full(width, 0xDB if width == 8 else 0x1234DB, kind), "n": amounts}
+    expected = (left["x"] << amounts).astype(np.uint8 if width == 8 else np.int32)
+    check_onnx(one_node("BitShift", left, direction="LEFT"), left, formats=formats, expected={"y": expected})
