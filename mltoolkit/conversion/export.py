@@ -25,7 +25,7 @@ from mltoolkit.converters.onnx_export.export import export_graph
 from mltoolkit.converters.onnx_export.interface import describe_texts
 from mltoolkit.converters.onnx_export.source import graph_for_export
 from mltoolkit.custom_layers import CustomLayerSet
-from mltoolkit.errors import MLToolkitError, UnsupportedModelError, VerificationError
+from mltoolkit.errors import ArgumentError, MLToolkitError, UnsupportedModelError, VerificationError, did_you_mean
 from mltoolkit.formats.features import ArrayFeature, ImageFeature, ScalarFeature
 from mltoolkit.graph.builder import dtype_of, known_shape
 from mltoolkit.graph.model_graph import ModelGraph
@@ -118,6 +118,10 @@ def export_onnx(
 def _graph(model: Model, input_shapes: Mapping[str, Sequence[int]] | None) -> tuple[ModelGraph, list[str]]:
     """The graph to write, with symbolic sizes where the model's inputs have several; pipelines are joined."""
     notes: list[str] = []
+    names = [feature.name for feature in model.inputs]
+    for name in input_shapes or {}:
+        if name not in names:
+            raise ArgumentError(f"the model has no input {name!r}", fix=did_you_mean(name, names))
     graph = graph_for_export(
         model.spec,
         weights=model._weights,
