@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 from mltoolkit.conversion.imported import Arrays, Imported
 from mltoolkit.conversion.options import Options
 from mltoolkit.conversion.sources import Source
+from mltoolkit.converters.core_ml_pipeline import convert_pipeline
 from mltoolkit.converters.core_ml_source import import_core_ml
 from mltoolkit.custom_layers import CustomLayerSet
-from mltoolkit.errors import MLToolkitError, UnsupportedModelError
+from mltoolkit.errors import ArgumentError, MLToolkitError, UnsupportedModelError
 from mltoolkit.formats.features import ImageFeature
 from mltoolkit.graph.model_graph import GraphLayer, ModelGraph
-from mltoolkit.model import Model, load
+from mltoolkit.model import CustomLayers, Model, load
 
 _CONVERTIBLE = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor", "mlProgram")
 
@@ -27,14 +29,15 @@ def open_core_ml(source: Source, options: Options) -> Imported:
     Labels, images, sizes and metadata are the model's own where the caller says nothing else.
     """
     model = load(source.value, custom_layers=options.custom_layers)
-    if model.kind not in _CONVERTIBLE:
-        stages = ", ".join(map(repr, model.stages))
-        raise UnsupportedModelError(
-            f"a model of kind {model.kind} is not converted as a whole",
-            where=model.name or None,
-            fix=f"Convert its stages: model.stages has {stages}" if stages else "Networks and ML Programs can be",
-        )
     layers = options.custom_layers or model.custom_layers
+    if model.stages:
+        return _open_pipeline(model, source.title, layers, options)
+    if model.kind not in _CONVERTIBLE:
+        raise UnsupportedModelError(
+            f"a model of kind {model.kind} is not converted: it has no network that formats could differ in",
+            where=model.name or None,
+            fix="Neural networks, ML Programs and pipelines of them can be",
+        )
     shapes = options.shapes_by_name([feature.name for feature in model.inputs]) or {}
     read = import_core_ml(
         model.spec,
@@ -58,23 +61,62 @@ def open_core_ml(source: Source, options: Options) -> Imported:
     )
 
 
+def _open_pipeline(model: Model, title: str, layers: CustomLayers, options: Options) -> Imported:
+    """A pipeline, whose stages are converted one by one."""
+    target = options.target
+    if target.inputs or target.outputs or target.classifier or options.names or options.input_shapes:
+        raise ArgumentError(
+            "a pipeline keeps its inputs, outputs and labels",
+            fix="Leave inputs, outputs, names, input_shapes and class_labels out",
+        )
+    written = convert_pipeline(
+        model.spec, target, weights=model._weights, hooks=options.hooks, custom_layers=CustomLayerSet(layers)
+    )
+    try:
+        converted = Model(written.spec, custom_layers=layers, weights_dir=written.weights_dir)
+    finally:
+        if written.weights_dir is not None:
+            shutil.rmtree(written.weights_dir, ignore_errors=True)
+    described = {feature.name for feature in model.outputs} - {model.predicted_feature_name}
+    last = list(model.stages.values())[-1]
+    comparable = bool(described) and last.kind in _CONVERTIBLE
+    return Imported(
+        kind="Core ML",
+        title=model.name or title,
+        way=f"Core ML ({model.kind}) → hub → Core ML, stage by stage",
+        layers=sum(
+            count
+            for stage in model.stages.values()
+            for kind, count in stage.summary().layer_types.items()
+            if kind != "const"
+        ),
+        model=converted,
+        inputs={feature.name: np.dtype(np.float32) for feature in model.inputs},
+        reference=CoreMLReference(model, None) if comparable else None,
+        without_reference="" if comparable else "the pipeline gives nothing but a label",
+        custom_layers=layers,
+        notes=list(written.notes),
+    )
+
+
 class CoreMLReference:
     """Runs the original Core ML model.
 
     Args:
         model: the model.
-        graph: the graph with which it runs.
+        graph: the graph with which it runs; None for a pipeline, which has several.
     """
 
-    def __init__(self, model: Model, graph: ModelGraph) -> None:
+    def __init__(self, model: Model, graph: ModelGraph | None) -> None:
         self._model = model
-        self._outputs = [value.name or "" for value in graph.model.graph.outputs]
+        self._outputs = None if graph is None else [value.name or "" for value in graph.model.graph.outputs]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Arrays:
         """The outputs by name: a classifier's scores by class index, pictures as (1, C, H, W)."""
         raw = self._model.predict_raw(self._data(feeds))
         pictures = {feature.name for feature in self._model.outputs if isinstance(feature, ImageFeature)}
-        return {name: raw[name][None] if name in pictures else raw[name] for name in self._outputs}
+        names = list(raw) if self._outputs is None else self._outputs
+        return {name: raw[name][None] if name in pictures else raw[name] for name in names}
 
     def layer_outputs(self, feeds: Mapping[str, NDArray[Any]], layers: Sequence[GraphLayer]) -> Arrays:
         """Outputs of those layers that the original's own graph has under the same names."""

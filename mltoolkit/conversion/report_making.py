@@ -38,7 +38,9 @@ def make_report(
 ) -> ConversionReport:
     """The report of a conversion."""
     summary = model.summary()
-    operations = {kind: count for kind, count in summary.layer_types.items() if kind != "const"}
+    parts = [summary, *(stage.summary() for stage in model.stages.values())]
+    counted = sum((Counter(part.layer_types) for part in parts), Counter[str]())
+    operations = {kind: count for kind, count in counted.most_common() if kind != "const"}
     hooks = options.hooks
     return ConversionReport(
         source=imported.title,
@@ -64,6 +66,6 @@ def _key_text(key: str | tuple[str, str]) -> str:
 
 
 def _size(model: Model) -> int:
-    """Bytes of the message and, for an ML Program, of the weights beside it."""
-    beside = model.summary().total.bytes if model.kind == "mlProgram" else 0
-    return int(model.spec.ByteSize()) + beside
+    """Bytes of the message and of the weights that its ML Programs have beside it."""
+    programs = [part for part in (model, *model.stages.values()) if part.kind == "mlProgram"]
+    return int(model.spec.ByteSize()) + sum(part.summary().total.bytes for part in programs)

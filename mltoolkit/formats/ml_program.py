@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mltoolkit.errors import ArgumentError, InvalidModelError, did_you_mean
@@ -97,14 +97,31 @@ def weight_references(spec: Any) -> tuple[str, ...]:
     Raises:
         InvalidModelError: blocks are nested deeper than in any real program.
     """
-    program, found = program_of(spec), dict[str, None]()
+    return tuple(dict.fromkeys(blob.fileName for blob in _blobs(spec)))
+
+
+def rename_weight_files(spec: Any, names: Mapping[str, str]) -> None:
+    """Let an ML Program read its weights from files of other names.
+
+    Args:
+        spec: a ``Model`` message, which is changed.
+        names: the old name of a file (without its folder) → the new one.
+    """
+    for blob in _blobs(spec):
+        folder, _, name = blob.fileName.rpartition("/")
+        if name in names:
+            blob.fileName = f"{folder}/{names[name]}"
+
+
+def _blobs(spec: Any) -> Iterator[Any]:
+    """The ``BlobFileValue`` messages of an ML Program."""
+    program = program_of(spec)
     for function in program.functions.values() if program is not None else ():
         for block in function.block_specializations.values():
             for operation in iter_operations(block):
                 for value in _constants(operation):
                     if value.WhichOneof("value") == "blobFileValue":
-                        found[value.blobFileValue.fileName] = None
-    return tuple(found)
+                        yield value.blobFileValue
 
 
 def _constants(operation: Any) -> Iterator[Any]:
