@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.custom_layers.registry import CustomLayerSet
-from mltoolkit.errors import MissingCustomLayerError
+from mltoolkit.errors import CustomLayerError, MissingCustomLayerError
 from mltoolkit.formats.features import Interface
 from mltoolkit.graph.model_graph import CustomNode, ModelGraph
 from mltoolkit.runtime.partition import GraphRunner
@@ -24,6 +24,7 @@ class HubRunner:
 
     Raises:
         MissingCustomLayerError: a custom layer has none.
+        CustomLayerError: a class refuses its parameters or weights.
     """
 
     def __init__(self, source: SourceModel, custom_layers: CustomLayerSet) -> None:
@@ -31,7 +32,15 @@ class HubRunner:
         for name, description in source.custom_layers.items():
             layer_class = custom_layers.find(description.class_name, f"layer {name!r}")
             weights = [weight.reshape(-1) for weight in description.weights]
-            nodes[name] = CustomNode(name, layer_class(description.parameters, weights))
+            try:
+                nodes[name] = CustomNode(name, layer_class(description.parameters, weights))
+            except Exception as error:  # a user's code
+                raise CustomLayerError(
+                    f"the Python class of the custom layer {description.class_name!r} does not take what the file "
+                    f"would hold: {type(error).__name__}: {error}",
+                    where=f"layer {name!r}",
+                    fix="Correct the parameters and weights in the description, or the class",
+                ) from error
         self._graph = ModelGraph(source.model, Interface((), ()), custom_layers=nodes)
 
     def run(self, feeds: Mapping[str, NDArray[Any]], taps: Sequence[str] = ()) -> dict[str, NDArray[Any]]:

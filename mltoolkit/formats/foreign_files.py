@@ -9,11 +9,12 @@ from pathlib import Path
 from mltoolkit.formats.wire_scan import scan_wire
 
 _HEAD_BYTES = 1 << 16
-_CONVERT = "coremltools.convert() makes a Core ML model of it"
+_CONVERT = "mltoolkit.convert() makes a Core ML model of it"
+_CONVERT_KERAS = "mltoolkit.convert() makes a Core ML model of a .keras, .h5 or .hdf5 file"
 
 # First bytes → (what it is, what to do).
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (a Keras model?)", "Give the Core ML model that was made from it"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (a Keras model?)", _CONVERT_KERAS),
     (b"\x89PNG", "a PNG picture", ""),
     (b"\xff\xd8\xff", "a JPEG picture", ""),
     (b"GIF8", "a GIF picture", ""),
@@ -64,7 +65,7 @@ def recognise(path: Path) -> tuple[str, str] | None:
         if head.startswith(magic):
             return what, fix
     if _is_onnx(path, head):
-        return "an ONNX model", "ONNX models cannot be loaded yet"
+        return "an ONNX model", _CONVERT
     if head.lstrip()[:1] in (b"{", b"["):
         return "a JSON document", ""
     if _is_text(head):
@@ -102,7 +103,7 @@ def _recognise_zip(path: Path) -> tuple[str, str]:
     folders = {part for name in names for part in name.split("/")[:-1]}
     files = {name.rsplit("/", 1)[-1] for name in names}
     if "model.weights.h5" in files:
-        return "a Keras model", "Give the Core ML model that was made from it"
+        return "a Keras model", _CONVERT_KERAS
     if "data.pkl" in files:
         kind = "TorchScript model" if "constants.pkl" in files or "code" in folders else "checkpoint"
         return f"a PyTorch {kind}", _CONVERT if kind == "TorchScript model" else ""

@@ -103,7 +103,7 @@ def _recognise_folder(folder: Path) -> tuple[str, str]:
     if folder.suffix.lower() == ".mlmodelc" or "coremldata.bin" in names:
         return "the folder is a compiled model", "Give the .mlmodel or .mlpackage it was compiled from"
     if "saved_model.pb" in names:
-        return "the folder is a TensorFlow SavedModel", "coremltools.convert() makes a Core ML model of it"
+        return "the folder is a TensorFlow SavedModel", "mltoolkit.convert() hands it to coremltools' converter"
     models = sorted(name for name in names if Path(name).suffix.lower() in (".mlmodel", ".mlpackage"))
     if models:
         shown = ", ".join(map(repr, models[:5])) + (" …" if len(models) > 5 else "")

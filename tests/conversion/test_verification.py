@@ -14,7 +14,7 @@ from conversion_models import custom_onnx, onnx_classifier
 import mltoolkit as mlt
 from mltoolkit.conversion import writing
 from mltoolkit.converters.onnx_import import importer
-from mltoolkit.errors import ConversionHookError, UnsupportedLayersError, VerificationError
+from mltoolkit.errors import ConversionHookError, CustomLayerError, UnsupportedLayersError, VerificationError
 
 FORMATS = ("mlmodel", "mlpackage")
 
@@ -149,6 +149,19 @@ def test_custom_layers_with_a_python_class_are_verified() -> None:
     assert report.hooks_used == {"com.example::Warp": ("warp_1",), "bend_1": ("bend_1",)}
     x = np.random.default_rng(0).standard_normal((1, 2, 3, 4)).astype(np.float32)
     np.testing.assert_allclose(model.predict({"x": x})["y"], np.maximum(0.5 * x, 0), rtol=1e-6)
+
+
+def test_a_class_that_refuses_the_description_is_an_error_of_its_layer() -> None:
+    class Strict(Warp):
+        def __init__(self, parameters: Any, weights: Any) -> None:
+            raise KeyError("radius")
+
+    with pytest.raises(CustomLayerError, match="'Warp' does not take what the file would hold: KeyError: 'radius'"):
+        mlt.convert(
+            custom_onnx(),
+            custom_conversion_functions={"Warp": describe, "Bend": describe},
+            custom_layers=[Strict, Bend],
+        )
 
 
 def test_custom_layers_in_a_program_are_refused_with_the_alternative() -> None:
