@@ -84,7 +84,12 @@ def one_node(
         [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in results],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
-    return finished(graph)
+    model = finished(graph)
+    for output in model.graph.output:
+        if not output.type.tensor_type.elem_type:
+            # ONNX infers nothing through some of its functions; their results have the type of their first input.
+            output.type.CopyFrom(model.graph.input[0].type)
+    return model
 
 
 def finished(graph: onnx.GraphProto) -> onnx.ModelProto:
