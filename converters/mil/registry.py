@@ -43,6 +43,7 @@ FAMILIES = (
     "quantizing",
     "random_numbers",
     "reduction",
+    "refused",
     "resizing",
     "roi_align",
     "scattering",

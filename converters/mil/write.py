@@ -13,6 +13,7 @@ from mltoolkit.converters.mil.building import BuiltProgram, build_program
 from mltoolkit.converters.mil.compressed_weights import forget_codes, with_needed_target
 from mltoolkit.converters.mil.custom import fill_custom_layers
 from mltoolkit.converters.mil.description import describe
+from mltoolkit.converters.mil.half_precision import half_precision_selector
 from mltoolkit.converters.mil.interface import DeclaredInterface, declare_interface
 from mltoolkit.converters.mil.labels import ClassNames, check_count, class_names
 from mltoolkit.converters.mil.neural_network import finish_network
@@ -97,6 +98,8 @@ def _to_spec(
     pipeline = ct.PassPipeline()
     left_out = _LEFT_OUT | ({"common::add_fp16_cast"} if _computes_in_float32(target) else set())
     pipeline.remove_passes(left_out)
+    if not _computes_in_float32(target):
+        pipeline.set_options("common::add_fp16_cast", {"op_selector": half_precision_selector()})
     options: dict[str, Any] = {}
     if target.format == "mlpackage":
         options["weights_dir"] = str(weights)
