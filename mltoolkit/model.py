@@ -13,7 +13,8 @@ from mltoolkit.custom_layers import CustomLayer, CustomLayerSet
 from mltoolkit.errors import ArgumentError, ModelFileError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.features import ImageFeature
 from mltoolkit.formats.ml_program import weight_references
-from mltoolkit.formats.model_file import to_spec, weights_folder, write_spec
+from mltoolkit.formats.model_file import to_spec, weights_folder
+from mltoolkit.formats.model_writing import write_spec
 from mltoolkit.formats.networks import custom_class_names, iter_models, pipeline_stages
 from mltoolkit.formats.protobuf import new_model
 from mltoolkit.formats.weight_blob import WeightFolder

@@ -17,7 +17,8 @@ from small_models import SMALL_MODELS, image_classifier, vector_regressor
 
 from mltoolkit.errors import ArgumentError, ModelFileError
 from mltoolkit.formats import atomic_file, package_writing
-from mltoolkit.formats.model_file import read_spec, write_spec
+from mltoolkit.formats.model_file import read_spec
+from mltoolkit.formats.model_writing import write_spec
 
 SUFFIXES = (".mlmodel", ".mlpackage")
 
@@ -265,7 +266,8 @@ CRASH = """
 import os, sys
 sys.path.insert(0, {tests!r})
 from test_model_file_writing import interrupt_at
-from mltoolkit.formats.model_file import read_spec, write_spec
+from mltoolkit.formats.model_file import read_spec
+from mltoolkit.formats.model_writing import write_spec
 from small_models import image_classifier, vector_regressor
 path = sys.argv[1]
 for line in range(1, 200):

@@ -11,7 +11,8 @@ import pytest
 from small_models import image_classifier, vector_regressor
 
 from mltoolkit.errors import ModelFileError
-from mltoolkit.formats.model_file import read_spec, write_spec
+from mltoolkit.formats.model_file import read_spec
+from mltoolkit.formats.model_writing import write_spec
 from mltoolkit.formats.package import open_package
 
 

@@ -17,7 +17,8 @@ from test_model_file_writing import Interrupted, interrupt_at, names, raise_inte
 
 from mltoolkit.errors import ArgumentError, InvalidModelError, ModelFileError
 from mltoolkit.formats import atomic_file, folder_swap, package_writing
-from mltoolkit.formats.model_file import read_spec, write_spec
+from mltoolkit.formats.model_file import read_spec
+from mltoolkit.formats.model_writing import write_spec
 from mltoolkit.formats.package import open_package
 from mltoolkit.formats.protobuf import new_model
 from mltoolkit.formats.weight_blob import WeightFolder

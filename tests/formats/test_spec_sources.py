@@ -12,7 +12,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from small_models import image_classifier
 
 from mltoolkit.errors import ArgumentError
-from mltoolkit.formats.model_file import to_spec, write_spec
+from mltoolkit.formats.model_file import to_spec
+from mltoolkit.formats.model_writing import write_spec
 from mltoolkit.formats.protobuf import new_model, proto_module
 from mltoolkit.model import Model
 
