@@ -70,8 +70,12 @@ final class GridSampleLayer: NSObject, MLCustomLayer {
 
     /// A coordinate of −1..1 in elements; what lies far outside is moved onto the zeros beside the picture.
     private func pixel<Scalar: BinaryFloatingPoint>(_ normalized: Scalar, size: Int) -> Scalar {
-        let position = alignCorners
-            ? (normalized + 1) * (0.5 * Scalar(size - 1)) : ((normalized + 1) * Scalar(size) - 1) * 0.5
+        var position = normalized + 1
+        if alignCorners {
+            position *= Scalar(size - 1) / 2
+        } else {
+            position = (position * Scalar(size) - 1) / 2
+        }
         return position.isNaN ? position : min(max(position, -1), Scalar(size))
     }
 }

@@ -79,10 +79,10 @@ final class GridSampler: NSObject, MLCustomLayer {
                             guard row >= 0, column >= 0, row < rows, column < columns else { return 0 }
                             return pictures.values[plane + row * columns + column]
                         }
-                        let upper = element(down.low, across.low) * across.lowShare
-                            + element(down.low, across.high) * across.highShare
-                        let lower = element(down.high, across.low) * across.lowShare
-                            + element(down.high, across.high) * across.highShare
+                        var upper: Scalar = element(down.low, across.low) * across.lowShare
+                        upper += element(down.low, across.high) * across.highShare
+                        var lower: Scalar = element(down.high, across.low) * across.lowShare
+                        lower += element(down.high, across.high) * across.highShare
                         let target = ((picture * channels + channel) * height + row) * width + column
                         result.values[target] = upper * down.lowShare + lower * down.highShare
                     }
@@ -108,16 +108,24 @@ final class GridSampler: NSObject, MLCustomLayer {
 
     private func corners<Scalar: BinaryFloatingPoint>(_ normalized: Scalar, size: Int) -> Corners<Scalar> {
         if likeEarlyKeras {
-            let position = min(max(0.5 * (normalized + 1) * Scalar(size), -1e9), 1e9)
+            let position: Scalar = min(max((normalized + 1) * Scalar(size) / 2, -1e9), 1e9)
             let truncated = Int(position)
             let low = min(max(truncated, 0), size - 1)
             let high = min(max(truncated + 1, 0), size - 1)
             return Corners(low: low, high: high, lowShare: Scalar(high) - position, highShare: position - Scalar(low))
         }
-        var pixel = alignCorners
-            ? (normalized + 1) * (0.5 * Scalar(size - 1)) : ((normalized + 1) * Scalar(size) - 1) * 0.5
+        var pixel = normalized + 1
+        if alignCorners {
+            pixel *= Scalar(size - 1) / 2
+        } else {
+            pixel = (pixel * Scalar(size) - 1) / 2
+        }
         if padding == .reflection { pixel = reflected(pixel, size: size) }
-        pixel = padding == .zeros ? min(max(pixel, -1), Scalar(size)) : min(max(pixel, 0), Scalar(size - 1))
+        if padding == .zeros {
+            pixel = min(max(pixel, -1), Scalar(size))
+        } else {
+            pixel = min(max(pixel, 0), Scalar(size - 1))
+        }
         let below = pixel.rounded(.down)
         let share = pixel - below
         return Corners(low: Int(below), high: Int(below) + 1, lowShare: 1 - share, highShare: share)

@@ -40,7 +40,7 @@ final class KrakenReshape: NSObject, MLCustomLayer {
         guard first * second == size else {
             throw LayerError("reshape: axis \(source) of size \(size) cannot be split into \(parts)")
         }
-        return shape[..<source] + [first, second] + shape[(source + 1)...]
+        return Array(shape[..<source]) + [first, second] + Array(shape[(source + 1)...])
     }
 
     /// Which of the five axes is moved, and to where.
@@ -56,7 +56,7 @@ final class KrakenReshape: NSObject, MLCustomLayer {
     }
 
     private func joined(_ shape: [Int]) -> [Int] {
-        shape[..<move.to] + [shape[move.to] * shape[move.to + 1]] + shape[(move.to + 2)...]
+        Array(shape[..<move.to]) + [shape[move.to] * shape[move.to + 1]] + Array(shape[(move.to + 2)...])
     }
 
     func outputShapes(forInputShapes inputShapes: [[NSNumber]]) throws -> [[NSNumber]] {

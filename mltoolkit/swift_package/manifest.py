@@ -9,7 +9,9 @@ import PackageDescription
 // compiled and tested there.
 #if os(Linux)
 let standIns: [Target] = [
-    .target(name: "KernelRunner", path: "LinuxStandIns/KernelRunner", exclude: {excluded}),
+    .target(
+        name: "KernelRunner", path: "LinuxStandIns/KernelRunner", exclude: {excluded},
+        cxxSettings: [.headerSearchPath(".")]),
     .target(name: "Metal", dependencies: ["KernelRunner"], path: "LinuxStandIns/Metal"),
     .target(name: "CoreML", dependencies: ["Metal"], path: "LinuxStandIns/CoreML"),
 ]
