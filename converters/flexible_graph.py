@@ -124,7 +124,11 @@ def _match_input(
         return
     if node.op_type != "Reshape" or index != 1:
         raise NotFlexible(f"a constant of {node.name!r} ({node.op_type}) depends on the input sizes")
-    node.replace_input_with(1, _reshape_target(node, arrays, columns, graph))
+    moved = _moved_ones(node, arrays, columns)
+    if moved is None:
+        node.replace_input_with(1, _reshape_target(node, arrays, columns, graph))
+    else:
+        _squeeze(node, *moved, graph)
 
 
 def _reshape_target(
@@ -150,11 +154,55 @@ def _reshape_target(
         raise NotFlexible(f"the shape that {node.name!r} gives depends on several input sizes")
     for place in open_sizes:
         target[place] = -1
-    name, number = f"{node.name}/shape", 1
+    return _constant(graph, f"{node.name}/shape", target)
+
+
+def _moved_ones(
+    node: ir.Node, arrays: Sequence[Any], columns: dict[ir.Value, tuple[ir.Value, ...]]
+) -> tuple[list[int], list[int]] | None:
+    """For a Reshape that only takes out and puts in axes of size 1: which of the input's, and which of the output's."""
+    source = node.inputs[0]
+    assert source is not None
+    shapes = [value.shape for value in columns.get(source, ())]
+    if not shapes or any(shape is None or len(shape) != len(shapes[0] or ()) for shape in shapes):
+        return None
+    given = list(zip(*[list(shape or ()) for shape in shapes], strict=True))
+    wanted = [tuple(int(size) for size in column) for column in np.stack(arrays).T]
+    taken, put, place = [], [], 0
+    for axis, sizes in enumerate(wanted):
+        while place < len(given) and given[place] != sizes and set(given[place]) == {1}:
+            taken.append(place)
+            place += 1
+        if place < len(given) and given[place] == sizes:
+            place += 1
+        elif set(sizes) == {1}:
+            put.append(axis)
+        else:
+            return None
+    rest = range(place, len(given))
+    return ([*taken, *rest], put) if all(set(given[index]) == {1} for index in rest) else None
+
+
+def _squeeze(node: ir.Node, taken: list[int], put: list[int], graph: ir.Graph) -> None:
+    """Make a Reshape a Squeeze, an Unsqueeze or both."""
+    if taken and put:
+        first = ir.node("Squeeze", [node.inputs[0], _constant(graph, f"{node.name}/taken", taken)])
+        first.name, first.outputs[0].name = f"{node.name}/Squeeze", f"{node.name}/squeezed"
+        first.outputs[0].type = node.outputs[0].type
+        first.metadata_props.update(node.metadata_props)
+        graph.insert_before(node, first)
+        node.replace_input_with(0, first.outputs[0])
+    node.op_type = "Unsqueeze" if put else "Squeeze"
+    node.attributes.clear()
+    node.replace_input_with(1, _constant(graph, f"{node.name}/axes", put or taken))
+
+
+def _constant(graph: ir.Graph, wanted: str, numbers: Any) -> ir.Value:
+    name, number = wanted, 1
     while name in graph.initializers:
         number += 1
-        name = f"{node.name}/shape_{number}"
-    tensor = ir.Tensor(target, name=name)
+        name = f"{wanted}_{number}"
+    tensor = ir.Tensor(np.asarray(numbers, dtype=np.int64), name=name)
     value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=tensor.shape, const_value=tensor)
     graph.register_initializer(value)
     return value

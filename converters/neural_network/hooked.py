@@ -137,14 +137,15 @@ def _full_shapes(
         return announced_shapes(context, implementation, [context.static_shape(value) for value in inputs])
     shapes = []
     for index in range(len(layer.output)):
-        shape = known[index]
+        shape = tuple(description.output_shapes[index]) if description.output_shapes else known[index]
         if shape is None or not all(isinstance(size, int) for size in shape):
             shape = _stated(layer, index)
         if shape is None:
             raise UnsupportedModelError(
                 f"the output shape of the custom layer {description.class_name!r} is not known",
                 where=context.where,
-                fix="Register a Python class for it with @mltoolkit.register_custom_layer: its output_shapes tells",
+                fix="Give output_shapes in the CustomLayerDescription, or register a Python class for it with "
+                "@mltoolkit.register_custom_layer",
             )
         sizes = tuple(int(size) for size in shape if isinstance(size, int))
         if context.rank5 and len(sizes) == 4:
