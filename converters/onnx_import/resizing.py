@@ -8,7 +8,9 @@ import numpy as np
 import onnx_ir as ir
 
 from mltoolkit.converters.onnx_import.node import SourceNode
+from mltoolkit.converters.onnx_import.partial_values import elements_of
 from mltoolkit.converters.onnx_import.registry import adapts
+from mltoolkit.graph.builder import known_shape
 
 # How the operators before opset 11 sample: element ⌊i / scale⌋, or between the elements around i / scale.
 _FIRST_FORM = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
@@ -48,7 +50,25 @@ def adapt_resize(node: SourceNode) -> Sequence[ir.Value]:
         inputs[1] = None
     while inputs[-1] is None:
         inputs.pop()
+    if len(inputs) == 4 and inputs[3] is not None and inputs[3].const_value is None and "axes" not in node.attributes:
+        partial = _resized_axes(node, inputs[3])
+        if partial is not None:
+            axes, sizes = partial
+            inputs[3] = node.builder.constant(sizes)
+            return node.emit(inputs=inputs, attributes={**node.attributes, "axes": axes})
     return node.emit(inputs=inputs)
+
+
+def _resized_axes(node: SourceNode, sizes: ir.Value) -> tuple[list[int], list[int]] | None:
+    """The axes whose new sizes are numbers, and these, where the others keep their open sizes."""
+    shape, elements = known_shape(node.input(0)), elements_of(sizes)
+    if shape is None or elements is None or len(shape) != len(elements):
+        return None
+    chosen = [(axis, size) for axis, size in enumerate(elements) if isinstance(size, int)]
+    kept = all(
+        isinstance(size, int) or (size is not None and size == shape[axis]) for axis, size in enumerate(elements)
+    )
+    return ([axis for axis, _ in chosen], [size for _, size in chosen]) if kept and chosen else None
 
 
 def _is_empty(value: ir.Value | None) -> bool:
