@@ -13,11 +13,12 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mltoolkit.converters.keras.context import LayerContext
-from mltoolkit.converters.keras.registry import converts
+from mltoolkit.converters.keras.registry import converts, converts_operation
 from mltoolkit.converters.keras.tensors import Tensor
 from mltoolkit.graph.builder import shape_of
 
 
+@converts_operation("AdaptiveAveragePool", "AdaptiveMaxPool")
 @converts(
     *("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D"),
     *("AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D"),
@@ -26,8 +27,7 @@ def convert_adaptive_pooling(context: LayerContext) -> Tensor:
     """Ordinary pooling where all windows are equal; else axis by axis."""
     value = context.feature_map()
     sizes = [size for size in shape_of(value)[2:] if isinstance(size, int)]
-    given = context.source.output_size
-    counts = [int(given)] * (len(shape_of(value)) - 2) if isinstance(given, int) else [int(count) for count in given]
+    counts = context.each_axis(context.source.output_size, value)
     if len(sizes) != len(counts):
         context.refuse("the sizes of its input are only known when the model runs", "an input of fixed size")
     is_mean = "Average" in context.class_name

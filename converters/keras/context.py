@@ -75,7 +75,8 @@ class LayerContext:
     @property
     def channels_last(self) -> bool:
         """Whether a layer with a ``data_format`` expects its channels at the end."""
-        return bool(self.source.data_format == "channels_last")
+        stated = self.source.data_format or self.walk.keras.config.image_data_format()
+        return bool(stated == "channels_last")
 
     def like_input(self, value: ir.Value, index: int = 0) -> Tensor:
         """An output whose axes are those of an input, as it is stored."""
@@ -117,6 +118,12 @@ class LayerContext:
         if like is not None and (isinstance(value, (bool, int, float)) or array.ndim == 0):
             array = array.astype(dtype_of(like.value))
         return Tensor(self.builder.constant(array))
+
+    def each_axis(self, given: int | Sequence[int] | None, value: ir.Value) -> list[int]:
+        """A size given for each spatial axis of a channels-first value, or once for all; None: 1."""
+        if given is None or isinstance(given, int):
+            return [1 if given is None else int(given)] * (len(value.shape or ()) - 2)
+        return [int(one) for one in given]
 
     def op(self, op_type: str, *inputs: ir.Value | None, **attributes: Any) -> ir.Value:
         """Emit a node with one output; see :meth:`GraphBuilder.op`."""

@@ -12,7 +12,11 @@ min(⌈total / 2⌉, k − 1) of a total of s + k − 2 (k + k mod 2 − 2 + p w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
 
 from mltoolkit.converters.keras.activations import activated
 from mltoolkit.converters.keras.context import LayerContext
@@ -24,35 +28,53 @@ from mltoolkit.converters.keras.tensors import Tensor
 @converts("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
 def convert_convolution_transpose(context: LayerContext) -> Tensor:
     """Kernel (*window, filters, channels); cut at both ends by ``pads``, lengthened by ``output_padding``."""
-    layer = context.source
-    kernel = np.moveaxis(context.needed_weight("kernel"), (-1, -2), (0, 1))
-    window = kernel.shape[2:]
-    output_padding = layer.output_padding
+    layer, value = context.source, context.feature_map()
+    result = convolve_transposed(
+        context,
+        value,
+        context.needed_weight("kernel"),
+        context.weight("bias"),
+        layer.strides,
+        layer.dilation_rate,
+        layer.padding,
+        layer.output_padding,
+    )
+    return activated(context, context.feature_result(result))
+
+
+def convolve_transposed(
+    context: LayerContext,
+    value: ir.Value,
+    kernel: NDArray[np.float32],
+    bias: NDArray[np.float32] | None,
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    padding: str,
+    output_padding: Sequence[int] | None,
+) -> ir.Value:
+    """ONNX's ConvTranspose of a channels-first value; the kernel as Keras has it."""
+    weights = [context.constant(np.moveaxis(kernel, (-1, -2), (0, 1)))]
+    window = kernel.shape[:-2]
     given = [None] * len(window) if output_padding is None else list(output_padding)
     begins, ends = zip(
         *(
-            _cuts(size, stride, dilation, layer.padding, extra)
-            for size, stride, dilation, extra in zip(window, layer.strides, layer.dilation_rate, given, strict=True)
+            _cuts(size, stride, dilation, padding, extra)
+            for size, stride, dilation, extra in zip(window, strides, dilations, given, strict=True)
         ),
         strict=True,
     )
-    weights = [context.constant(kernel)]
-    bias = context.weight("bias")
     if bias is not None:
         weights.append(context.constant(bias))
-    value = context.builder.op(
+    return context.op(
         "ConvTranspose",
-        context.feature_map(),
+        value,
         *weights,
-        attributes={
-            "kernel_shape": list(window),
-            "strides": [int(stride) for stride in layer.strides],
-            "dilations": [int(dilation) for dilation in layer.dilation_rate],
-            "pads": [max(begin, 0) for begin in begins] + [max(end, 0) for end in ends],
-            "output_padding": [max(-end, 0) for end in ends],
-        },
+        kernel_shape=[int(size) for size in window],
+        strides=[int(stride) for stride in strides],
+        dilations=[int(dilation) for dilation in dilations],
+        pads=[max(begin, 0) for begin in begins] + [max(end, 0) for end in ends],
+        output_padding=[max(-end, 0) for end in ends],
     )
-    return activated(context, context.feature_result(value))
 
 
 def _cuts(kernel: int, stride: int, dilation: int, padding: str, output_padding: int | None) -> tuple[int, int]:

@@ -37,6 +37,7 @@ from mltoolkit.converters.keras.tensors import Tensor
     "RandomShear",
     "RandomTranslation",
     "RandomZoom",
+    "Solarization",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",

@@ -82,6 +82,19 @@ def convert_logaddexp(context: LayerContext) -> Tensor:
     return binary(context, "Add", binary(context, "Max", first, second), Tensor(rest, difference.moved))
 
 
+@converts_operation("Arctan2")
+def convert_arctan2(context: LayerContext) -> Tensor:
+    """The angle of (x, y): arctan(y / x), turned by π where x < 0; 0 at the origin."""
+    first, second = (floating(context, x) for x in operands(context, context.args[:2]))
+    (y, x), moved = aligned(context, (first, second))
+    zero = context.constant(0.0)
+    origin = context.op("And", context.op("Equal", x, zero), context.op("Equal", y, zero))
+    ratio = context.op("Div", y, context.op("Where", origin, context.constant(1.0), x))
+    half_turn = context.op("Where", context.op("Less", y, zero), context.constant(-np.pi), context.constant(np.pi))
+    turned = context.op("Where", context.op("Less", x, zero), half_turn, zero)
+    return Tensor(context.op("Add", context.op("Atan", ratio), turned), moved)
+
+
 @converts_operation("DivideNoNan")
 def convert_divide_no_nan(context: LayerContext) -> Tensor:
     """X / y, and 0 where y is 0."""

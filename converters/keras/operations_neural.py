@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mltoolkit.converters.keras.context import LayerContext
 from mltoolkit.converters.keras.convolution import convolution_kernel, convolve, depthwise_kernel
+from mltoolkit.converters.keras.convolution_transpose import convolve_transposed
 from mltoolkit.converters.keras.normalization import (
     batch_normalization,
     layer_normalization,
@@ -66,10 +67,9 @@ def convert_normalize(context: LayerContext) -> Tensor:
 def convert_convolution(context: LayerContext) -> Tensor:
     """With kernels that are variables, or that the model computes from variables alone."""
     source, value = context.source, context.feature_map()
-    rank = len(value.shape or ()) - 2
     options = {
-        "strides": _for_each_axis(source.strides, rank),
-        "dilations": _for_each_axis(source.dilation_rate, rank),
+        "strides": context.each_axis(source.strides, value),
+        "dilations": context.each_axis(source.dilation_rate, value),
         "padding": source.padding,
     }
     if context.class_name == "Conv":
@@ -92,8 +92,31 @@ def _kernel(context: LayerContext, name: str) -> NDArray[np.float32]:
     return kernel
 
 
-def _for_each_axis(given: Any, rank: int) -> list[int]:
-    return [int(given)] * rank if isinstance(given, int) else [int(one) for one in given]
+@converts_operation("ConvTranspose")
+def convert_convolution_transpose(context: LayerContext) -> Tensor:
+    """With a constant kernel."""
+    source, value = context.source, context.feature_map()
+    extra = source.output_padding
+    result = convolve_transposed(
+        context,
+        value,
+        _kernel(context, "kernel"),
+        None,
+        context.each_axis(source.strides, value),
+        context.each_axis(source.dilation_rate, value),
+        source.padding,
+        None if extra is None else context.each_axis(extra, value),
+    )
+    return context.feature_result(result)
+
+
+@converts_operation("DepthToSpace", "SpaceToDepth")
+def convert_blocks(context: LayerContext) -> Tensor:
+    """Blocks of pixels as channels, the block's row first, and back."""
+    options: dict[str, Any] = {"blocksize": int(context.source.block_size)}
+    if context.class_name == "DepthToSpace":
+        options["mode"] = "DCR"
+    return context.feature_result(context.op(context.class_name, context.feature_map(), **options))
 
 
 @converts_operation("BatchNorm")

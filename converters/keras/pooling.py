@@ -8,11 +8,12 @@ import onnx_ir as ir
 
 from mltoolkit.converters.keras.context import LayerContext
 from mltoolkit.converters.keras.padding import padding_attributes
-from mltoolkit.converters.keras.registry import converts
+from mltoolkit.converters.keras.registry import converts, converts_operation
 from mltoolkit.converters.keras.tensors import Tensor
 from mltoolkit.graph.builder import shape_of
 
 
+@converts_operation("MaxPool")
 @converts("MaxPooling1D", "MaxPooling2D", "MaxPooling3D")
 def convert_max_pooling(context: LayerContext) -> Tensor:
     """The greatest of each window; padding never wins."""
@@ -20,6 +21,7 @@ def convert_max_pooling(context: LayerContext) -> Tensor:
     return context.feature_result(context.builder.op("MaxPool", value, attributes=_attributes(context, value)))
 
 
+@converts_operation("AveragePool")
 @converts("AveragePooling1D", "AveragePooling2D", "AveragePooling3D")
 def convert_average_pooling(context: LayerContext) -> Tensor:
     """The mean of each window; padding does not count.
@@ -39,7 +41,8 @@ def convert_average_pooling(context: LayerContext) -> Tensor:
 
 def _attributes(context: LayerContext, value: ir.Value) -> dict[str, Any]:
     layer = context.source
-    window, strides = [int(size) for size in layer.pool_size], [int(stride) for stride in layer.strides]
+    window = context.each_axis(layer.pool_size, value)
+    strides = window if layer.strides is None else context.each_axis(layer.strides, value)
     pads = padding_attributes(layer.padding, shape_of(value)[2:], window, strides, (1,) * len(window))
     return {"kernel_shape": window, "strides": strides, **pads}
 

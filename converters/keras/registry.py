@@ -20,6 +20,7 @@ FAMILIES = (
     "activation_layers",
     "adaptive_pooling",
     "attention",
+    "categories",
     "convolution",
     "convolution_transpose",
     "dense",
@@ -37,9 +38,11 @@ FAMILIES = (
     "operations_unary",
     "pooling",
     "recurrent",
+    "refused",
     "reshaping",
     "resizing",
     "scaling",
+    "spectrograms",
     "wrappers",
 )
 

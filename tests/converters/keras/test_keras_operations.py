@@ -191,3 +191,27 @@ def test_a_constant_that_is_no_float32():
     model = keras.Model(x, x * np.array([1.0, 2.0, 3.0]))
     assert example_inputs(model, np.random.default_rng(0))[0].dtype == np.float32
     check_model(model)
+
+
+def test_neural_operations_with_constant_kernels():
+    rng = np.random.default_rng(0)
+    kernel = ops.convert_to_tensor(rng.standard_normal((3, 3, 3, 4), np.float32))
+    points = ops.convert_to_tensor(rng.standard_normal((1, 1, 12, 5), np.float32))
+    check(lambda x: ops.conv(x, kernel, 2, "same"), (8, 9, 3))
+    check(lambda x: ops.depthwise_conv(x, kernel, 1, "valid"), (8, 9, 3))
+    check(lambda x: ops.separable_conv(x, kernel, points, 1), (8, 9, 3))
+    check(lambda x: ops.conv_transpose(x, kernel, 2, "same"), (5, 6, 4))
+    check(lambda x: ops.max_pool(x, 2) + ops.average_pool(x, 2, 2), (8, 10, 3))
+    check(lambda x: ops.batch_normalization(x, np.zeros(3), np.ones(3) * 2, -1), (4, 5, 3))
+
+
+def test_blocks_of_pixels():
+    check(lambda x: ops.depth_to_space(x, 2), (3, 4, 8))
+    check(lambda x: ops.space_to_depth(x, 2), (4, 6, 3))
+
+
+def test_angles():
+    check(ops.arctan2, (4, 5), (4, 5))
+    zeros, numbers = np.zeros((1, 3), np.float32), np.array([[-1.0, 0.0, 1.0]], np.float32)
+    for y, x in ((zeros, numbers), (numbers, zeros), (zeros, zeros), (numbers, numbers[:, ::-1].copy())):
+        check(ops.arctan2, (3,), (3,), inputs=[y, x])
