@@ -1,0 +1,22 @@
+"""Mish as a Keras 3 layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mltoolkit.custom_layers.keras_module import import_keras
+
+keras = import_keras()
+
+
+@keras.saving.register_keras_serializable(package="mltoolkit")
+class Mish(keras.layers.Layer):  # type: ignore[misc, name-defined]  # keras comes late
+    """x · tanh(softplus(x))."""
+
+    def call(self, inputs: Any) -> Any:
+        """The activation."""
+        return inputs * keras.ops.tanh(keras.ops.softplus(inputs))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The input's shape."""
+        return input_shape
