@@ -58,7 +58,12 @@ def write_neg(node: NodeContext) -> Any:
 @writes("Log")
 def write_log(node: NodeContext) -> Any:
     """Log; MIL adds a small number to the value unless told otherwise."""
-    return node.mb.log(x=node.input(0), epsilon=node.least_epsilon)
+    mb, x = node.mb, node.input(0)
+    result = mb.log(x=x, epsilon=node.least_epsilon)
+    if not node.is_network:
+        return result
+    # A neural network always adds something, so that it knows no logarithm of 0.
+    return mb.select(cond=mb.equal(x=x, y=np.float32(0)), a=np.full((1,) * x.rank, -np.inf, np.float32), b=result)
 
 
 @writes("Reciprocal")

@@ -87,6 +87,14 @@ def declare_interface(graph: ir.Graph, target: CoreMLTarget) -> DeclaredInterfac
     inputs = [value for value in graph.inputs if value.name not in graph.initializers]
     _check_names("input", target.inputs, [value.name or "" for value in inputs])
     _check_names("output", target.outputs, [value.name or "" for value in graph.outputs])
+    for value in graph.outputs:
+        if value in inputs:
+            raise UnsupportedModelError(
+                f"the output {value.name!r} is an input; in Core ML they have different names",
+                fix="Give the source an Identity with another name there",
+            )
+    if not inputs and target.format == "mlmodel":
+        raise UnsupportedModelError("the source has no inputs, which a neural network must have")
     names = _names([value.name or "" for value in (*inputs, *graph.outputs)], target)
     declared = [_declare_input(value, names[value.name or ""], target) for value in inputs]
     outputs = []

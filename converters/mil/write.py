@@ -122,10 +122,10 @@ def _to_spec(
     except (MemoryError, MLToolkitError):
         raise
     except Exception as error:  # whatever comes up in one of coremltools' passes
-        text = " ".join(str(error).split())
+        text = " ".join(str(error).split()).rstrip(".")
         raise UnsupportedModelError(
             f"coremltools cannot write the model: {type(error).__name__}: {text[:400]}",
-            fix="Try the other format" if "rank" not in text else None,
+            fix="Core ML's arrays have at most five dimensions" if "rank <= 5" in text else "Try the other format",
         ) from error
     finally:
         converter._reset_conversion_state()
