@@ -97,7 +97,10 @@ def write_squeeze(node: NodeContext) -> Any:
         axes = [axis for axis, size in enumerate(x.shape) if size == 1]
     if not axes:
         return node.mb.identity(x=x)
-    return node.mb.squeeze(x=x, axes=sorted(axis + x.rank if axis < 0 else axis for axis in axes))
+    axes = sorted(axis + x.rank if axis < 0 else axis for axis in axes)
+    if not all(is_known(x.shape[axis]) for axis in axes):
+        node.refuse(f"it removes an axis of flexible size from the shape {tuple(x.shape)}", "fixed input shapes")
+    return node.mb.squeeze(x=x, axes=axes)
 
 
 @writes("Unsqueeze")

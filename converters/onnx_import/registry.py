@@ -37,6 +37,7 @@ FAMILIES: tuple[str, ...] = (
     "shapes",
     "slicing",
     "softmax",
+    "spectra",
 )
 
 
