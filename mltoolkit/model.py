@@ -345,7 +345,7 @@ class Model(ModelDescription):
             self._spec.SerializeToString(),
             self.name,
             self._custom_layers.known(custom_class_names(self._spec)),
-            self.quantization_report,
+            (self.quantization_report, self.conversion_report),
             folder,
             self._function,
         )
@@ -355,12 +355,12 @@ def _unpickle(
     data: bytes,
     name: str,
     custom_layers: CustomLayers,
-    report: Any,
+    reports: tuple[Any, Any],
     weights_dir: Path | None,
     function_name: str,
 ) -> Model:
     spec = new_model()
     spec.ParseFromString(data)
     model = Model(spec, name=name, custom_layers=custom_layers, weights_dir=weights_dir, function_name=function_name)
-    model.quantization_report = report
+    model.quantization_report, model.conversion_report = reports
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -89,6 +90,8 @@ def write_model(hub: SourceModel, options: Options, notes: list[str] | None = No
         # The weights are mapped now; the folder may go.
         model = Model(written.spec, custom_layers=options.custom_layers, weights_dir=written.weights_dir)
     finally:
+        # coremltools' programs are cycles, which hold copies of all weights until they are collected.
+        gc.collect()
         if written.weights_dir is not None:
             shutil.rmtree(written.weights_dir, ignore_errors=True)
     if notes is not None:

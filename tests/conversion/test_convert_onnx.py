@@ -180,6 +180,8 @@ def test_the_report_is_text_json_html_and_travels() -> None:
     assert plain["seconds"].keys() == {"import", "write", "verify"}
     assert "<table>" in report._repr_html_()
     assert pickle.loads(pickle.dumps(report)) == report
+    network = mlt.convert(onnx_classifier())
+    assert pickle.loads(pickle.dumps(network)).conversion_report == network.conversion_report
     quiet = report_of(mlt.convert(onnx_classifier(), verify=False))
     assert (quiet.verified, quiet.checks) == (None, ())
     assert "not verified" in quiet.headline
