@@ -11,7 +11,6 @@ _TEXTS = ("Core ML's tensors hold no texts", "texts that are handled before the 
 _TRAINING = ("it trains a model, which ML Programs and neural networks do not", "the model exported for inference")
 _REASONS = {
     "MaxRoiPool": ("its bins are rounded to whole pixels, by the size of each box", "RoiAlign"),
-    "DeformConv": ("it convolves at places that the model computes", "GridSample before a Conv"),
     "StringConcat": _TEXTS,
     "StringNormalizer": _TEXTS,
     "StringSplit": _TEXTS,

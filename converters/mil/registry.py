@@ -23,6 +23,7 @@ FAMILIES = (
     "constants",
     "convolution",
     "convolution_transpose",
+    "deformed_convolution",
     "determinants",
     "einsum",
     "elementwise_binary",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checking import check_onnx, check_refused, one_node
+from onnx.reference import ReferenceEvaluator
 
 RNG = np.random.default_rng(43)
 IMAGE = RNG.standard_normal((1, 2, 5, 6)).astype(np.float32)
@@ -173,3 +174,22 @@ def test_affine_grid() -> None:
     for aligned in (0, 1):
         check_onnx(one_node("AffineGrid", feeds, {"s": np.array([2, 3, 4, 5])}, align_corners=aligned), feeds)
     check_refused(one_node("AffineGrid", feeds, {"s": np.array([2, 3, 1, 5])}, align_corners=1), "single point")
+
+
+@pytest.mark.parametrize(("groups", "parts"), [(1, 1), (2, 2)])
+def test_deformed_convolution(groups: int, parts: int) -> None:
+    feeds = {"x": random(2, 4, 5, 6), "o": random(2, parts * 2 * 3 * 2, 4, 5) * 2, "m": random(2, parts * 6, 4, 5)}
+    constants = {"w": random(6, 4 // groups, 2, 3), "b": random(6)}
+    model = one_node(
+        "DeformConv",
+        feeds,
+        constants,
+        ["x", "w", "o", "b", "m"],
+        group=groups,
+        offset_group=parts,
+        pads=[0, 1, 1, 0],
+        dilations=[2, 1],
+        strides=[1, 1],
+    )
+    expected = ReferenceEvaluator(model).run(None, feeds)[0]
+    check_onnx(model, feeds, expected={"y": expected})
