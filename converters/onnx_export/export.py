@@ -45,8 +45,11 @@ def to_onnx(
         model.graph.opset_imports.pop(CUSTOM_DOMAIN, None)
     if quantize_dequantize:
         store_codes(model.graph)
-    for value in model.graph.initializers.values():
+    for name, value in list(model.graph.initializers.items()):
         value.meta.clear()
+        # Values that only shape inference used; onnxruntime warns of them.
+        if not value.uses() and not value.is_graph_output():
+            model.graph.initializers.pop(name)
     model.metadata_props.update({**(metadata or {}), **properties})
     model.producer_name = "mltoolkit"
     return model
