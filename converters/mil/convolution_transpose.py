@@ -8,6 +8,10 @@ import numpy as np
 
 from mltoolkit.converters.mil.context import NodeContext
 from mltoolkit.converters.mil.registry import writes
+from mltoolkit.converters.mil.sizes import product, reshaped, sizes_of
+
+# The specification, iOS 17's, whose transposed convolution takes a kernel computed while the model runs.
+_COMPUTED_KERNELS = 8
 
 
 @writes("ConvTranspose")
@@ -20,23 +24,57 @@ def write_conv_transpose(node: NodeContext) -> Any:
     mb, shape = node.mb, node.shape(0)
     if not 3 <= len(shape) <= 5:
         node.refuse(f"it convolves over {len(shape) - 2} axes", "one to three spatial axes")
-    if node.constant(1) is None:
-        node.needs(8, "a transposed convolution whose kernel is computed while the model runs")
     kernel = node.static_shape(1)[2:]
     axes = len(kernel)
     strides = list(node.attribute("strides", [1] * axes))
     dilations = list(node.attribute("dilations", [1] * axes))
     groups = node.attribute("group", 1)
     pads, extra = _pads_and_extra(node, shape[2:], kernel, strides, dilations)
+    if node.constant(1) is None and node.opset < _COMPUTED_KERNELS:
+        return _with_bias(node, _cut(node, _by_convolution(node, kernel, strides), pads, extra))
     options = {"x": node.input(0), "weight": node.input(1), "strides": strides, "dilations": dilations}
-    bias = None if not node.has(2) else node.needed_constant(2, "B").astype(np.float32)
-    if not any(extra) and all(before == after >= 0 for before, after in pads):
-        flat = [size for pair in pads for size in pair]
-        padding = {"pad_type": "custom", "pad": flat} if any(flat) else {"pad_type": "valid"}
+    if any(extra) or any(before != after or before < 0 for before, after in pads):
+        whole = mb.conv_transpose(**options, groups=groups, pad_type="valid")
+        return _with_bias(node, _cut(node, whole, pads, extra))
+    flat = [size for pair in pads for size in pair]
+    padding = {"pad_type": "custom", "pad": flat} if any(flat) else {"pad_type": "valid"}
+    bias = node.constant(2)
+    if bias is not None or not node.has(2):
+        bias = None if bias is None else bias.astype(np.float32)
         return mb.conv_transpose(**options, groups=groups, bias=bias, **padding)
-    result = mb.conv_transpose(**options, groups=groups, pad_type="valid")
-    result = _cut(node, result, pads, extra)
-    return result if bias is None else mb.add(x=result, y=bias.reshape([1, -1] + [1] * axes))
+    return _with_bias(node, mb.conv_transpose(**options, groups=groups, **padding))
+
+
+def _with_bias(node: NodeContext, x: Any) -> Any:
+    if not node.has(2):
+        return x
+    return node.mb.add(x=x, y=node.mb.reshape(x=node.input(2), shape=[1, -1] + [1] * (x.rank - 2)))
+
+
+def _by_convolution(node: NodeContext, kernel: tuple[int, ...], strides: list[int]) -> Any:
+    """The whole product as a convolution: zeros between the elements, the kernel turned around."""
+    mb, x, weight, axes = node.mb, node.input(0), node.input(1), len(kernel)
+    dilated = any(step > 1 for step in node.attribute("dilations", [1]))
+    if dilated or node.attribute("group", 1) > 1 or axes > 2:
+        node.refuse(
+            "its kernel is computed while the model runs, and it has groups, dilations or three axes",
+            "format='mlpackage' with minimum_deployment_target='iOS17', or a constant kernel",
+        )
+    for axis, stride in enumerate(strides, 2):
+        if stride > 1:
+            sizes = sizes_of(node, x)
+            x = mb.expand_dims(x=x, axes=[axis + 1])
+            x = mb.pad(x=x, pad=[0, stride - 1] + [0, 0] * (axes + 1 - axis), mode="constant")
+            sizes[axis] = product(node, [sizes[axis], stride])
+            x = reshaped(node, x, sizes)
+            whole = [True] * x.rank
+            end = [0 if place != axis else 1 - stride for place in range(x.rank)]
+            x = mb.slice_by_index(
+                x=x, begin=[0] * x.rank, end=end, begin_mask=whole, end_mask=[stop == 0 for stop in end]
+            )
+    turned = mb.reverse(x=mb.transpose(x=weight, perm=[1, 0, *range(2, 2 + axes)]), axes=list(range(2, 2 + axes)))
+    pads = [size for width in kernel for size in (width - 1, width - 1)]
+    return mb.conv(x=x, weight=turned, pad_type="custom", pad=pads)
 
 
 def _pads_and_extra(

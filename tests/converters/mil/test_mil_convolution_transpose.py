@@ -38,9 +38,23 @@ def test_conv_transpose(size, kernel, attributes, groups, bias):
     check_onnx(one_node("ConvTranspose", {"x": x}, constants, group=groups, **attributes), {"x": x})
 
 
-def test_computed_kernel():
-    feeds = {"x": random(1, 4, 5, 4), "w": random(4, 6, 3, 3)}
-    model = one_node("ConvTranspose", feeds, strides=[2, 2], pads=[1, 1, 1, 1])
+@pytest.mark.parametrize("size", [(6,), (5, 4)])
+@pytest.mark.parametrize("attributes", [{}, {"strides": [2], "pads": [1, 0]}, {"strides": [3], "output_padding": [2]}])
+def test_computed_kernel(size, attributes):
+    feeds = {"x": random(2, 4, *size), "w": random(4, 6, *[3] * len(size)), "b": random(6)}
+    attributes = {name: [value for value in values for _ in size] for name, values in attributes.items()}
+    check_onnx(one_node("ConvTranspose", feeds, **attributes), feeds)
+
+
+def test_computed_kernel_over_three_axes():
+    feeds = {"x": random(1, 2, 3, 2, 2), "w": random(2, 3, 2, 2, 2)}
+    model = one_node("ConvTranspose", feeds, strides=[2, 1, 1])
     check_onnx(model, feeds, formats=["mlpackage"], minimum_deployment_target="iOS17")
-    check_refused(model, "minimum_deployment_target='iOS17'", ["mlpackage"])
-    check_refused(model, "format='mlpackage'", ["mlmodel"])
+    check_refused(model, "a constant kernel")
+
+
+def test_computed_kernel_with_groups():
+    feeds = {"x": random(1, 4, 5, 4), "w": random(4, 3, 3, 3)}
+    model = one_node("ConvTranspose", feeds, group=2, pads=[1, 1, 1, 1])
+    check_onnx(model, feeds, formats=["mlpackage"], minimum_deployment_target="iOS17")
+    check_refused(model, "minimum_deployment_target='iOS17'")

@@ -304,3 +304,43 @@ def test_types_that_core_ml_does_not_hold():
     model = one_node("Identity", {"x": np.array([1], np.complex64)})
     with pytest.raises(UnsupportedModelError, match="which Core ML does not hold"):
         write_core_ml(source_of(model), CoreMLTarget())
+
+
+def test_output_that_is_an_input():
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "handed_on",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (2, 3))],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, (2, 3)) for name in ("y", "x")],
+    )
+    for format in FORMATS:
+        with pytest.raises(UnsupportedModelError, match="'x' is an input"):
+            write_core_ml(source_of(finished(graph)), CoreMLTarget(format=format))
+
+
+def test_network_without_inputs():
+    with pytest.raises(UnsupportedModelError, match="no inputs"):
+        write_core_ml(source_of(one_node("Neg", {}, {"c": KERNEL})), CoreMLTarget(format="mlmodel"))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_too_many_dimensions(format):
+    x = np.zeros((1, 2, 1, 2), np.float32)
+    model = one_node("Reshape", {"x": x}, {"s": np.array([1, 1, 2, 1, 1, 2])})
+    with pytest.raises(UnsupportedModelError, match="at most five dimensions"):
+        write_core_ml(source_of(model), CoreMLTarget(format=format))
+
+
+def test_unused_inputs_stay():
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "unused",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, (2, 3)),
+            helper.make_tensor_value_info("z", TensorProto.INT64, (4,)),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (2, 3))],
+    )
+    feeds = {"x": RNG.standard_normal((2, 3)).astype(np.float32), "z": np.arange(4)}
+    for checked in check_onnx(finished(graph), feeds).values():
+        assert [feature.name for feature in checked.model.inputs] == ["x", "z"]
