@@ -9,12 +9,32 @@ import onnx_ir as ir
 
 from mltoolkit.converters.onnx_import.node import SourceNode
 from mltoolkit.converters.onnx_import.registry import adapts
+from mltoolkit.graph.builder import known_shape
 
 
-@adapts("Squeeze", "Unsqueeze", before=13)
+@adapts("Squeeze", before=13)
 def adapt_squeeze(node: SourceNode) -> Sequence[ir.Value]:
-    """Squeeze and Unsqueeze before opset 13."""
+    """Squeeze before opset 13."""
     return _with_axes(node, "axes")
+
+
+@adapts("Unsqueeze")
+def adapt_unsqueeze(node: SourceNode) -> Sequence[ir.Value]:
+    """An element that was taken out of a vector and becomes a vector of one: taken out as that."""
+    element = _as_vector(node)
+    if element is not None:
+        return (element,)
+    return _with_axes(node, "axes") if node.version < 13 else node.emit()
+
+
+def _as_vector(node: SourceNode) -> ir.Value | None:
+    taken = node.input(0).producer()
+    if taken is None or taken.op_type != "Gather" or node.rank(0):
+        return None
+    data, place = taken.inputs
+    if data is None or place is None or place.const_value is None or known_shape(data) in (None, ()):
+        return None
+    return node.op("Gather", data, node.builder.constant(place.const_value.numpy().reshape(1)), axis=0)
 
 
 @adapts("ReduceSum", before=13)

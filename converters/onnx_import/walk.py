@@ -15,11 +15,12 @@ from mltoolkit.converters.onnx_import.custom import apply_hook
 from mltoolkit.converters.onnx_import.functions import body_of_operator, body_of_schema, call
 from mltoolkit.converters.onnx_import.hub_form import emit_as_is
 from mltoolkit.converters.onnx_import.node import RefusedNode, SourceNode, UnknownOperator
+from mltoolkit.converters.onnx_import.partial_values import elements_of
 from mltoolkit.converters.onnx_import.registry import find_adapter
 from mltoolkit.converters.onnx_import.schemas import why_unknown
 from mltoolkit.custom_layers.description import CustomLayerDescription
 from mltoolkit.errors import InvalidModelError, MLToolkitError, UnsupportedModelError
-from mltoolkit.graph.builder import GraphBuilder
+from mltoolkit.graph.builder import GraphBuilder, known_shape
 
 
 class Walker:
@@ -153,7 +154,7 @@ class Walker:
             inputs = [None if value is None or value.name == "" else self.value(value) for value in source.inputs]
             node = SourceNode(source, name, domain, self._version(domain), inputs, self._resolved(source), self)
             with self.builder.scope(name):
-                return node, self._convert(node)
+                return node, tuple(self._known(value) for value in self._convert(node))
         except UnsupportedModelError as error:
             if isinstance(error, UnknownOperator) or not self._follows_unsupported(inputs):
                 closest = error.closest if isinstance(error, RefusedNode) else ""
@@ -171,6 +172,15 @@ class Walker:
                     where=f"node {name!r} ({source.op_type})",
                 ) from error
         return None, tuple(self._placeholder(output) for output in source.outputs)
+
+    def _known(self, value: ir.Value) -> ir.Value:
+        """A shape computation of which all is known, as a constant."""
+        if value.const_value is not None or value.dtype != ir.DataType.INT64 or value.producer() is None:
+            return value
+        shape, elements = known_shape(value), elements_of(value)
+        if shape is None or len(shape) > 1 or elements is None or not all(isinstance(size, int) for size in elements):
+            return value
+        return self.builder.constant(np.asarray(elements, dtype=np.int64).reshape([-1] if shape else []))
 
     def _follows_unsupported(self, inputs: Iterable[ir.Value | None]) -> bool:
         return any(value in self._placeholders for value in inputs if value is not None)
