@@ -62,8 +62,16 @@ class UnsupportedLayers:
             raise unsupported_error(self._layers, where)
 
 
-def unsupported_error(layers: list[UnsupportedLayer], where: str | None = None) -> UnsupportedLayersError:
-    """The error that lists layers by class, with the reason, the closest supported form and hooks to paste."""
+def unsupported_error(
+    layers: list[UnsupportedLayer], where: str | None = None, hint: str = ""
+) -> UnsupportedLayersError:
+    """The error that lists layers by class, with the reason, the closest supported form and hooks to paste.
+
+    Args:
+        layers: at least one.
+        where: the model's name.
+        hint: what else may help, one sentence with its stop.
+    """
     by_kind: dict[tuple[str, str], list[UnsupportedLayer]] = {}
     for layer in layers:
         by_kind.setdefault((layer.domain, layer.class_name), []).append(layer)
@@ -79,7 +87,8 @@ def unsupported_error(layers: list[UnsupportedLayer], where: str | None = None) 
             more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
             lines.append(f"    {shown}{more}: {reason}" + (f"; closest supported form: {closest}" if closest else ""))
     fix = (
-        "Change them, or say what they become:\n\n"
+        (hint + " " if hint else "")
+        + "Change them, or say what they become:\n\n"
         + paste_ready_hooks(list(by_kind))
         + "\nA custom layer needs a class of that name on the device. Where ONNX operators can express the layer,"
         '\na hook may build it instead, which .mlpackage needs: return layer.builder.op("Relu", layer.inputs[0]).'

@@ -10,11 +10,12 @@ from dataclasses import replace
 from mltoolkit.conversion.imported import Imported
 from mltoolkit.conversion.options import Options
 from mltoolkit.conversion.renaming import RenamedReference, rename
-from mltoolkit.converters.mil.target import ArrayInput, Classifier, CoreMLTarget, ImageInput, ImageOutput
+from mltoolkit.converters.mil.target import ArrayInput, Classifier, CoreMLTarget, ImageInput, ImageOutput, SizeRange
 from mltoolkit.converters.mil.write import write_core_ml
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.converters.unsupported import unsupported_error
 from mltoolkit.errors import UnsupportedLayersError
+from mltoolkit.graph.builder import Dimension, known_shape
 from mltoolkit.model import Model
 
 
@@ -85,7 +86,7 @@ def write_model(hub: SourceModel, options: Options, notes: list[str] | None = No
     try:
         written = write_core_ml(hub, options.target)
     except UnsupportedLayersError as error:
-        raise _in_words_of_the_source(error, hub) from error
+        raise _in_words_of_the_source(error, hub, options) from error
     try:
         # The weights are mapped now; the folder may go.
         model = Model(written.spec, custom_layers=options.custom_layers, weights_dir=written.weights_dir)
@@ -99,7 +100,9 @@ def write_model(hub: SourceModel, options: Options, notes: list[str] | None = No
     return model, written.renamed
 
 
-def _in_words_of_the_source(error: UnsupportedLayersError, hub: SourceModel) -> UnsupportedLayersError:
+def _in_words_of_the_source(
+    error: UnsupportedLayersError, hub: SourceModel, options: Options
+) -> UnsupportedLayersError:
     """The same refusal, where it can, by the source's layers, which hooks are found by, instead of the hub's nodes."""
     known = {layer.name: layer for layer in hub.layers}
     known.update({blob.value: layer for layer in reversed(hub.layers) for blob in layer.outputs})
@@ -111,4 +114,28 @@ def _in_words_of_the_source(error: UnsupportedLayersError, hub: SourceModel) -> 
         else:
             reason = f"{item.class_name}, which it consists of, cannot be written: {item.reason}"
             layers.append(replace(item, name=layer.name, class_name=layer.type, domain="", reason=reason))
-    return unsupported_error(layers)
+    fixed = _fixed_shapes(hub, options) if any("fixed" in item.closest for item in layers) else {}
+    hint = f"Fixed sizes may do: input_shapes={fixed}." if fixed else ""
+    return unsupported_error(layers, hub.model.graph.name, hint)
+
+
+def _fixed_shapes(hub: SourceModel, options: Options) -> dict[str, tuple[int, ...]]:
+    """Shapes for the inputs of open size: the defaults that were found, 1 elsewhere."""
+    shapes = {}
+    for value in hub.model.graph.inputs:
+        known = known_shape(value) or ()
+        if all(isinstance(size, int) for size in known):
+            continue
+        item = options.target.inputs.get(value.name or "")
+        given = list(item.shape or ()) if isinstance(item, ArrayInput) else []
+        given += [None] * (len(known) - len(given))
+        shapes[value.name or ""] = tuple(_fixed(size, wanted) for size, wanted in zip(known, given, strict=True))
+    return shapes
+
+
+def _fixed(size: Dimension, wanted: int | SizeRange | None) -> int:
+    if isinstance(size, int):
+        return size
+    if isinstance(wanted, SizeRange):
+        return wanted.default or wanted.lower
+    return wanted or 1

@@ -13,6 +13,7 @@ from conversion_models import custom_onnx, onnx_classifier
 
 import mltoolkit as mlt
 from mltoolkit.conversion import writing
+from mltoolkit.converters.hooks import UnsupportedLayers
 from mltoolkit.converters.onnx_import import importer
 from mltoolkit.errors import ConversionHookError, CustomLayerError, UnsupportedLayersError, VerificationError
 
@@ -187,3 +188,25 @@ def test_a_hook_that_matches_nothing_is_reported_with_the_closest_names(caplog: 
     assert report is not None
     assert "Did you mean 'Softmax'" in report.hooks_unused["Softmx"]
     assert "matches no layer of the model" in caplog.text
+
+
+def test_a_refusal_of_the_writer_speaks_of_the_sources_layers_and_of_fixed_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keras = pytest.importorskip("keras")
+    x = keras.Input((None, 4), name="x")
+    network = keras.Model(x, keras.layers.Dense(3, activation="gelu", name="dense_1")(x), name="small")
+
+    def refuse(hub: Any, target: Any) -> Any:
+        unsupported = UnsupportedLayers()
+        unsupported.add("dense_1", "MatMul", "its sizes are flexible", "fixed input shapes")
+        unsupported.raise_if_any()
+
+    monkeypatch.setattr(writing, "write_core_ml", refuse)
+    with pytest.raises(UnsupportedLayersError) as raised:
+        mlt.convert(network)
+    message = str(raised.value)
+    assert "1 layer of small cannot be converted" in message
+    assert "'dense_1': MatMul, which it consists of, cannot be written: its sizes are flexible" in message
+    assert "Fixed sizes may do: input_shapes={'x': (1, 64, 4)}." in message
+    assert "def convert_dense(layer):" in message
