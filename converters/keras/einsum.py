@@ -17,8 +17,7 @@ from mltoolkit.graph.builder import shape_of
 def einsum(context: LayerContext, equation: str, operands: Sequence[ir.Value]) -> ir.Value:
     """Operands in Keras' order of axes. Falls back to ONNX's Einsum for what is no product of two."""
     parsed = _parse(equation, [len(shape_of(value)) for value in operands])
-    known = all(isinstance(size, int) for value in operands for size in shape_of(value))
-    if parsed is None or not known or len(operands) > 2:
+    if parsed is None or len(operands) > 2 or _open_labels(parsed[0], operands) > 1:
         return context.op("Einsum", *operands, equation=equation)
     inputs, output = parsed
     terms = [
@@ -28,6 +27,14 @@ def einsum(context: LayerContext, equation: str, operands: Sequence[ir.Value]) -
     if len(terms) == 1:
         return _ordered(context, *terms[0], output)
     return _ordered(context, *_product(context, *terms[0], *terms[1], output), output)
+
+
+def _open_labels(inputs: Sequence[str], operands: Sequence[ir.Value]) -> int:
+    """How many labels stand for sizes that are only known when the model runs."""
+    sizes: dict[str, object] = {}
+    for labels, value in zip(inputs, operands, strict=True):
+        sizes.update(zip(labels, shape_of(value), strict=True))
+    return sum(not isinstance(size, int) for size in sizes.values())
 
 
 def _parse(equation: str, ranks: Sequence[int]) -> tuple[list[str], str] | None:
@@ -71,7 +78,8 @@ def _product(
     columns = [label for label in other if label not in one]
 
     def size(labels: Sequence[str]) -> int:
-        return math.prod(number for number in (sizes[label] for label in labels) if isinstance(number, int))
+        numbers = [number for number in (sizes[label] for label in labels) if isinstance(number, int)]
+        return math.prod(numbers) if len(numbers) == len(labels) else -1
 
     left = _ordered(context, first, one, "".join(batch + rows + summed))
     right = _ordered(context, second, other, "".join(batch + summed + columns))
@@ -85,7 +93,8 @@ def _product(
 
 
 def _shaped(context: LayerContext, value: ir.Value, sizes: Sequence[int]) -> ir.Value:
-    if list(shape_of(value)) == list(sizes):
+    """At most one size, given as −1, is only known when the model runs."""
+    if [size if isinstance(size, int) else -1 for size in shape_of(value)] == list(sizes):
         return value
     return context.op("Reshape", value, context.constant(list(sizes)))
 

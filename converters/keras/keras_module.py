@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mltoolkit.errors import MissingExtraError
+from mltoolkit.custom_layers.keras_module import load_keras as load_keras_for
 
 
 def load_keras() -> Any:
@@ -13,12 +13,7 @@ def load_keras() -> Any:
     Raises:
         MissingExtraError: Keras, or the backend it is set to, is not installed.
     """
-    try:
-        import keras
-    except ImportError as error:
-        package = "keras" if error.name in (None, "keras") else str(error.name)
-        raise MissingExtraError(package, "keras", "Converting a Keras model") from error
-    return keras
+    return load_keras_for("Converting a Keras model")
 
 
 def is_own_class(kind: type) -> bool:

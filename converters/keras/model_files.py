@@ -87,6 +87,8 @@ def _load(keras: Any, path: Path, shown: Path, custom_objects: Mapping[str, Any]
 
 def _read_hdf5(keras: Any, path: Path, custom_objects: Mapping[str, Any] | None) -> Any:
     config = _hdf5_config(path)
+    if "hard_sigmoid" in json.dumps(config) and _release(path) < 3:
+        logger.warning("%s uses hard_sigmoid, which Keras 3 computes as relu6(x + 3) / 6, not as 0.2 x + 0.5", path)
     if not repair(config):
         return _load(keras, path, path, custom_objects)
     logger.info("%s was written by an older release of Keras; its configuration is read as that release did", path)
@@ -98,6 +100,15 @@ def _read_hdf5(keras: Any, path: Path, custom_objects: Mapping[str, Any] | None)
         with h5py.File(copy, "r+") as file:
             file.attrs["model_config"] = json.dumps(config)
         return _load(keras, copy, path, custom_objects)
+
+
+def _release(path: Path) -> int:
+    """The release of Keras that wrote a file; 3 where it does not say."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        first = str(file.attrs.get("keras_version", "3")).partition(".")[0]
+    return int(first) if first.isdigit() else 3
 
 
 def _hdf5_config(path: Path) -> Any:

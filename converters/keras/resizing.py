@@ -65,9 +65,9 @@ def repeated(context: LayerContext, value: ir.Value, factors: Any) -> ir.Value:
     shape = shape_of(value)
     if len(factors) == 2:
         return resize_node(context.builder, value, dict(NEAREST), scales=[float(factor) for factor in factors])
-    if any(not isinstance(size, int) for size in shape):
+    batch, channels, *sizes = [size if isinstance(size, int) else -1 for size in shape]
+    if channels == -1 or -1 in sizes:
         context.refuse("the sizes of its input are only known when the model runs", "an input of fixed size")
-    batch, channels, *sizes = [int(size) for size in shape if isinstance(size, int)]
     results = [size * factor for size, factor in zip(sizes, factors, strict=True)]
     if len(factors) == 1:
         value = context.op("Reshape", value, context.constant([batch, channels, sizes[0], 1]))

@@ -55,12 +55,11 @@ def convert_time_distributed(context: LayerContext) -> list[Tensor]:
     if x.mask and "mask" in inspect.signature(context.source.layer.call).parameters:
         context.refuse("its layer looks at the mask of each step", "an input without mask")
     value = context.layouts.logical(x)
-    shape = shape_of(value)
-    sizes = [size for size in shape if isinstance(size, int)]
-    if len(sizes) != len(shape):
+    batch, steps, *inner = (size if isinstance(size, int) else -1 for size in shape_of(value))
+    if steps == -1 or -1 in inner:
         context.refuse("the sizes of its input are only known when the model runs", "an input of fixed size")
-    batch, steps, *inner = sizes
-    flat = Tensor(context.op("Reshape", value, context.constant([batch * steps, *inner])))
+    samples = batch * steps if batch != -1 else -1
+    flat = Tensor(context.op("Reshape", value, context.constant([samples, *inner])))
     results = context.apply(context.source.layer, flat)
     return [Tensor(_unflattened(context, result, batch, steps)) for result in results]
 

@@ -151,3 +151,16 @@ def test_published_files_of_keras_2(shared_data, name):
     model = keras.models.load_model(path, compile=False)
     arrays = [np.random.default_rng(0).uniform(-1, 1, (1, *model.input_shape[1:])).astype(np.float32)]
     assert sqnr(run_keras(model, arrays)[0], run_hub(import_keras(path), arrays)[0]) >= FLOAT32
+
+
+def test_a_function_that_changed_between_releases_is_named(tmp_path, caplog):
+    x = keras.Input((3,))
+    model = keras.Model(x, layers.Dense(2, activation="hard_sigmoid")(x))
+    path = tmp_path / "old.h5"
+    model.save(path)
+    import_keras(path)
+    assert "relu6" not in caplog.text
+    with h5py.File(path, "r+") as file:
+        file.attrs["keras_version"] = "2.2.4"
+    import_keras(path)
+    assert "relu6(x + 3) / 6" in caplog.text

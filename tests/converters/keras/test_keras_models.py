@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from keras_check import check_model, node_counts, randomize
+from keras_check import check_model, example_inputs, node_counts, randomize
 
 from mltoolkit.converters.keras import import_keras
 from mltoolkit.errors import ArgumentError, UnsupportedLayersError, UnsupportedModelError
@@ -62,6 +62,36 @@ def test_batches(batch_size, wanted):
     arrays = [np.random.default_rng(0).standard_normal((batch_size or 3, 8, 8, 3)).astype(np.float32)]
     source = check_model(model, inputs=arrays, batch_size=batch_size)
     assert str(source.model.graph.inputs[0].shape[0]) == str(wanted)
+
+
+def transformer_block() -> keras.Model:
+    x = keras.Input((7,), dtype="int32")
+    y = layers.Embedding(30, 8)(x)
+    y = layers.LayerNormalization()(y + layers.MultiHeadAttention(2, 4)(y, y, use_causal_mask=True))
+    return keras.Model(x, layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="e")(y))
+
+
+def video_model() -> keras.Model:
+    x = keras.Input((3, 8, 8, 2))
+    y = layers.TimeDistributed(layers.Conv2D(4, 3))(x)
+    y = layers.TimeDistributed(layers.GlobalAveragePooling2D())(y)
+    return keras.Model(x, layers.Dense(3)(layers.Bidirectional(layers.LSTM(4))(layers.UpSampling1D(2)(y))))
+
+
+def squeezing_model() -> keras.Model:
+    x = keras.Input((8, 8, 6))
+    y = layers.Reshape((1, 1, 6))(layers.GlobalAveragePooling2D()(x))
+    y = layers.Multiply()([x, layers.Conv2D(6, 1, activation="sigmoid")(y)])
+    return keras.Model(x, layers.Dense(3)(layers.Flatten()(layers.GroupNormalization(2)(y))))
+
+
+@pytest.mark.parametrize("build", [transformer_block, video_model, squeezing_model])
+def test_any_batch(build):
+    model = build()
+    arrays = example_inputs(model, np.random.default_rng(0), batch=3)
+    source = check_model(model, inputs=arrays, batch_size=None, at_least=95)
+    assert str(source.model.graph.inputs[0].shape[0]) == "batch"
+    assert node_counts(source)["Einsum"] == 0
 
 
 def test_open_sizes_can_be_given():
