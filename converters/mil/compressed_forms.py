@@ -172,24 +172,35 @@ def _blockwise(coded: LinearWeight) -> Form:
         scale = np.where(constant, np.float32(-1), scale)
         offset = np.where(constant, coded.bias, -coded.bias / scale).astype(np.float32)
         codes = np.where(_spread(constant, codes.shape), codes.dtype.type(0), codes)
-    whole = offset.astype(codes.dtype) if np.array_equal(offset.astype(codes.dtype), offset) else offset
     bits = coded.bits
     native = 8 if bits > 6 or (codes.dtype == np.int8 and bits != 4) else 4 if bits == 4 else 0
     stored = native or next(width for width in (1, 2, 3, 6) if width >= bits)
-    size = packed_bytes(codes.size, stored) + scale.nbytes + whole.nbytes + 3 * _RECORD
+    low, high = _limits(codes.dtype, 4 if native == 4 else 8)
+    whole = np.array_equal(np.rint(offset), offset) and low <= offset.min() and offset.max() <= high
+    size = packed_bytes(codes.size, stored) + scale.nbytes + 2 * _RECORD
+    if offset.any():
+        size += (packed_bytes(offset.size, native or 8) if whole else offset.nbytes) + _RECORD
     if not native:
         size += (1 << stored) * math.prod(scale.shape) + _RECORD
 
     def emit(mb: Any, name: str) -> Any:
-        data: Any = codes if native == 8 else _narrow(codes, 4) if native else None
-        shift: Any = whole if whole.dtype == np.float32 or native == 8 else offset
-        if data is None:
+        if native:
+            data = _narrow(codes, native)
+        else:
             # Codes of other widths are looked up in a table of the whole numbers.
             numbers = np.arange(1 << stored, dtype=np.uint8).reshape(*[1] * codes.ndim, -1, 1)
-            data = mb.constexpr_lut_to_dense(indices=_narrow(codes.astype(np.uint8), stored), lut=numbers)
-        return mb.constexpr_blockwise_shift_scale(data=data, scale=scale, offset=shift, name=name)
+            data = mb.constexpr_lut_to_dense(indices=_narrow(codes, stored), lut=numbers)
+        shift = {}
+        if offset.any():
+            shift["offset"] = _narrow(offset.astype(codes.dtype), native or 8) if whole else offset
+        return mb.constexpr_blockwise_shift_scale(data=data, scale=scale, name=name, **shift)
 
     return Form(size, emit)
+
+
+def _limits(dtype: np.dtype[Any], bits: int) -> tuple[int, int]:
+    low = -(1 << (bits - 1)) if dtype == np.int8 else 0
+    return low, low + (1 << bits) - 1
 
 
 def _spread(parameter: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +82,10 @@ def _smallest(coded: CodedWeight, array: NDArray[Any], version: int, precision: 
     return min(forms, key=lambda form: form.size, default=None)
 
 
-def _compressed_values(initializers: Iterable[ir.Value]) -> list[tuple[ir.Value, CodedWeight, NDArray[Any]]]:
+_Weights = list[tuple[ir.Value, CodedWeight, NDArray[Any]]]
+
+
+def _compressed_values(initializers: Iterable[ir.Value]) -> _Weights:
     found = []
     for value in initializers:
         tensor = value.const_value
@@ -110,14 +113,9 @@ def with_needed_target(model: ir.Model, target: CoreMLTarget) -> tuple[CoreMLTar
     weights = _compressed_values(model.graph.initializers.values())
     if not weights:
         return target, ()
-    sizes = {}
-    for version in (6, *_RELEASES):
-        sizes[version] = sum(_size(coded, array, version, target.precision) for _, coded, array in weights)
-    best = min(sizes.values())
-    # Without any compressed form (version 6) nothing is kept.
-    keeping = [
-        version for version, size in sizes.items() if size <= _TOLERANCE * best + (_ALLOWANCE if version > 6 else 0)
-    ]
+    sizes = {version: _Sizes.of(weights, version, target.precision) for version in (6, *_RELEASES)}
+    best = min(sizes.values(), key=lambda size: size.total)
+    keeping = [version for version, size in sizes.items() if size.keeps(best)]
     needed = min(keeping)
     if needed == 6:
         return target, ()
@@ -128,14 +126,39 @@ def with_needed_target(model: ir.Model, target: CoreMLTarget) -> tuple[CoreMLTar
     have = max(version for version in sizes if version <= target.specification_version)
     if have in keeping:
         return target, ()
-    note = f"the source's compressed weights take {sizes[have]:,} bytes for {chosen}, where {release} needs {best:,}"
+    note = (
+        f"the source's compressed weights take {sizes[have].total:,} bytes for {chosen}, "
+        f"where {release} needs {sizes[needed].total:,}"
+    )
     logger.warning("%s", note)
     return target, (note,)
 
 
-def _size(coded: CodedWeight, array: NDArray[Any], version: int, precision: str) -> int:
-    form = _smallest(coded, array, version, precision)
-    return form.size if form is not None else array.size * (2 if precision == "float16" else 4)
+@dataclass(frozen=True)
+class _Sizes:
+    """What each compressed weight takes for a system, and whether it is compressed there."""
+
+    each: tuple[int, ...]
+    compressed: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, weights: _Weights, version: int, precision: str) -> _Sizes:
+        forms = [_smallest(coded, array, version, precision) for _, coded, array in weights]
+        plain = [array.size * (2 if precision == "float16" else 4) for _, _, array in weights]
+        sizes = tuple(size if form is None else form.size for form, size in zip(forms, plain, strict=True))
+        return cls(sizes, tuple(form is not None for form in forms))
+
+    @property
+    def total(self) -> int:
+        """Bytes of all together."""
+        return sum(self.each)
+
+    def keeps(self, best: _Sizes) -> bool:
+        """Whether this is as small as the best, but for 5 % and what the tables of a small model take."""
+        over = [(size - other, kept) for size, other, kept in zip(self.each, best.each, self.compressed, strict=True)]
+        in_full = sum(more for more, kept in over if not kept)
+        in_tables = sum(more for more, kept in over if kept)
+        return in_full + max(0, in_tables - _ALLOWANCE) <= (_TOLERANCE - 1) * best.total
 
 
 def forget_codes(model: ir.Model) -> None:
