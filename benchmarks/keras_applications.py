@@ -192,8 +192,8 @@ def table(results: dict[str, dict[str, Any]], size: int) -> str:
         "Keras 3 on torch (NASNet: on JAX).",
         "dB: signal to noise of the hub's graph and of the written file, read back and run here, against Keras' own "
         "output. Seconds of CPU time: importing, and writing each format (coremltools was imported before). "
-        "Transposes: left in the Core ML model; one is where the picture enters. Peak: memory of the whole process (Keras, torch, both "
-        "formats, running) over the size of the weights.",
+        "Transposes: left in the Core ML model; one is where the picture enters. "
+        "Peak: memory of the whole process (Keras, torch, both formats, running) over the size of the weights.",
         "",
         f"**{good} of {len(results)} architectures reach {TARGET:.0f} dB in both formats.**",
         "",
