@@ -18,6 +18,7 @@ from mltoolkit.converters.mil.interface import DeclaredInterface, declare_interf
 from mltoolkit.converters.mil.labels import ClassNames, check_count, class_names
 from mltoolkit.converters.mil.neural_network import finish_network
 from mltoolkit.converters.mil.quiet import quiet_coremltools
+from mltoolkit.converters.mil.stored_codes import with_system_for_codes
 from mltoolkit.converters.mil.target import CoreMLTarget
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.errors import MLToolkitError, UnsupportedModelError
@@ -61,6 +62,7 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
         UnsupportedModelError: Core ML has no such inputs or outputs, or coremltools fails.
     """
     target, notes = with_needed_target(source.model, target)
+    target, more_notes = with_system_for_codes(source.model, target)
     interface = declare_interface(source.model.graph, target)
     names = class_names(target.classifier, interface) if target.classifier is not None else None
     with quiet_coremltools():
@@ -80,7 +82,7 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
             raise
         finally:
             forget_codes(source.model)
-    return WrittenModel(_in_our_classes(spec), weights, interface.renamed, operations, notes)
+    return WrittenModel(_in_our_classes(spec), weights, interface.renamed, operations, notes + more_notes)
 
 
 def _check_classes(names: ClassNames, interface: DeclaredInterface, built: BuiltProgram) -> None:

@@ -117,6 +117,13 @@ def test_a_quantized_convolution(system: str) -> None:
     assert ("dequantize" in written) == (system in ("iOS17", "iOS18"))
 
 
+def test_the_system_that_keeps_codes_is_chosen_when_none_is_given() -> None:
+    model, feeds = qdq_convolution(np.int8)
+    written = check_onnx(model, feeds, formats=["mlpackage"], minimum=45)["mlpackage"].written
+    assert written.operations["constexpr_affine_dequantize"] == 1
+    assert any("iOS16" in note for note in written.notes), written.notes
+
+
 def test_a_quantized_convolution_as_a_neural_network() -> None:
     model, feeds = qdq_convolution(np.int8)
     check_onnx(model, feeds, formats=["mlmodel"], minimum=45)
