@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mltoolkit.custom_layers import CustomLayer, register_custom_layer
     from mltoolkit.custom_layers.description import CustomLayerDescription
     from mltoolkit.errors import MLToolkitError
+    from mltoolkit.layer_checks import check_custom_layer
     from mltoolkit.model import Model, load
     from mltoolkit.quantization import (
         AdvancedQuantizedLayerSelector,
@@ -48,6 +49,7 @@ _EXPORTS = {
     "export_onnx": "mltoolkit.conversion.export",
     "load": "mltoolkit.model",
     "quantize_weights": "mltoolkit.quantization",
+    "check_custom_layer": "mltoolkit.layer_checks",
     "register_custom_layer": "mltoolkit.custom_layers",
 }
 
@@ -68,6 +70,7 @@ __all__ = [
     "QuantizedLayerSelector",
     "SizeRange",
     "__version__",
+    "check_custom_layer",
     "compare_models",
     "convert",
     "export_onnx",

@@ -24,6 +24,7 @@ ALLOWED = {
     "quantization": {"errors", "formats", "model"},
     "comparison": {"errors", "formats", "runtime", "model"},
     "conversion": {"errors", "formats", "graph", "custom_layers", "converters", "runtime", "model", "comparison"},
+    "layer_checks": {"errors", "graph", "custom_layers", "converters", "runtime"},
     "swift_package": {"errors", "formats", "custom_layers", "runtime", "model"},
     "digits": {"errors", "formats", "model", "quantization", "comparison"},
     "cli": {

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mltoolkit.custom_layers.grid_sampler.coordinates import base_axis
 from mltoolkit.custom_layers.grid_sampler.layer import CONVENTIONS, PADDING_MODES
-from mltoolkit.custom_layers.keras_module import import_keras
+from mltoolkit.custom_layers.keras_module import load_keras
+from mltoolkit.custom_layers.protocol import CustomLayer
 from mltoolkit.errors import ArgumentError, did_you_mean
 
-keras = import_keras()
+keras = load_keras("The Keras form of GridSampler")
 ops = keras.ops
 
 
@@ -124,3 +126,10 @@ class GridSampler(keras.layers.Layer):  # type: ignore[misc, name-defined]  # ke
         folded = (pixel - low) - turns * (2 * span)
         # The smaller of folded and 2 · span − folded.
         return span - ops.abs(folded - span) + low
+
+
+def from_custom_layer(layer: CustomLayer, inputs: Sequence[Any]) -> GridSampler:
+    """The Keras layer that computes what a custom layer's object does."""
+    names = ("output_height", "output_width", "align_corners", "padding_mode", "convention")
+    arguments: dict[str, Any] = {name: layer.parameters[name] for name in names if name in layer.parameters}
+    return GridSampler(**arguments)

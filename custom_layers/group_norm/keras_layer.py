@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from mltoolkit.custom_layers.keras_module import import_keras
+from mltoolkit.custom_layers.keras_module import load_keras
+from mltoolkit.custom_layers.protocol import CustomLayer
 from mltoolkit.errors import ArgumentError
 
-keras = import_keras()
+keras = load_keras("The Keras form of GroupNorm")
 ops = keras.ops
 
 
@@ -52,3 +54,12 @@ class GroupNorm(keras.layers.Layer):  # type: ignore[misc, name-defined]  # kera
         """The arguments."""
         config: dict[str, Any] = super().get_config()
         return config | {"num_groups": self.num_groups, "epsilon": self.epsilon}
+
+
+def from_custom_layer(layer: CustomLayer, inputs: Sequence[Any]) -> GroupNorm:
+    """The Keras layer that computes what a custom layer's object does."""
+    made = GroupNorm(int(layer.parameters["num_groups"]), float(layer.parameters.get("epsilon", 1e-5)))
+    made.build(inputs[0].shape)
+    if layer.weights:
+        made.set_weights(layer.weights)
+    return made

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from mltoolkit.custom_layers.keras_module import import_keras
+from mltoolkit.custom_layers.keras_module import load_keras
+from mltoolkit.custom_layers.protocol import CustomLayer
 
-keras = import_keras()
+keras = load_keras("The Keras form of Swish")
 
 
 @keras.saving.register_keras_serializable(package="mltoolkit")
@@ -43,3 +45,9 @@ class Swish(keras.layers.Layer):  # type: ignore[misc, name-defined]  # keras co
         """The arguments."""
         config: dict[str, Any] = super().get_config()
         return config | {"beta": self.beta, "learn_beta": self.learn_beta}
+
+
+def from_custom_layer(layer: CustomLayer, inputs: Sequence[Any]) -> Swish:
+    """The Keras layer that computes what a custom layer's object does."""
+    learned = float(layer.weights[0].reshape(-1)[0]) if layer.weights else 1.0
+    return Swish(beta=float(layer.parameters.get("beta", learned)))

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import sys
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +19,10 @@ from mltoolkit.converters.keras.model_graph import graph_of_model
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.graph.model_graph import GraphLayer
 
-logger = logging.getLogger(__name__)
-
 
 def open_keras(source: Source, options: Options) -> Imported:
     """Import a Keras model; see :func:`~mltoolkit.converters.keras.importing.import_keras` for what it raises."""
     model = source.value
-    if isinstance(model, Path):
-        _choose_backend()
     keras = load_keras()
     if isinstance(model, Path):
         model = read_model(keras, model, options.custom_objects)
@@ -51,23 +42,6 @@ def open_keras(source: Source, options: Options) -> Imported:
         hub=hub,
         reference=KerasReference(keras, function, hub),
     )
-
-
-def _choose_backend() -> None:
-    """Let Keras start with a backend that is installed, where it is not imported yet and its own choice is not."""
-    if "keras" in sys.modules or "KERAS_BACKEND" in os.environ:
-        return
-    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    try:
-        configured = json.loads((folder / "keras.json").read_text(encoding="utf-8")).get("backend", "tensorflow")
-    except (OSError, ValueError, AttributeError):
-        configured = "tensorflow"
-    if find_spec(str(configured)) is not None:
-        return
-    backend = next((name for name in ("torch", "jax") if find_spec(name) is not None), None)
-    if backend is not None:
-        logger.info("Keras uses the backend %r; set KERAS_BACKEND for another", backend)
-        os.environ["KERAS_BACKEND"] = backend
 
 
 class KerasReference:
