@@ -13,8 +13,8 @@ from mltoolkit.conversion.report import OutputCheck
 
 # Signal to noise in decibels that outputs must reach. float32: 60 dB, an error of a thousandth, is what sums of
 # different order leave at worst in deep networks; the usual is above 100.
-# float16 weights alone leave 50 to 70 dB; see docs/conversion.md for what was measured.
-DEFAULT_TOLERANCE = {"float32": 60.0, "float16": 30.0}
+# float16: weights rounded to 11 bits leave 24 to 79 dB in the networks that docs/conversion.md lists.
+DEFAULT_TOLERANCE = {"float32": 60.0, "float16": 20.0}
 # Where the reference is all zeros there is no signal to compare with: float32 rounding of sums of ones.
 SILENCE = 1e-6
 # A few steps of float32 at 1: what a function that is computed around 1 leaves of a far smaller result.

@@ -84,7 +84,7 @@ def convert(
         verify: compare source, graph and written model; see docs/conversion.md.
         verification_inputs: inputs to compare on, as for ``Model.predict``: a dictionary, a list of dictionaries or a
             value for each input. Seeded random values by default.
-        tolerance_db: lowest signal to noise ratio of a floating output; by default 60 for float32, 30 for float16.
+        tolerance_db: lowest signal to noise ratio of a floating output; by default 60 for float32, 20 for float16.
         seed: of the random values.
 
     Returns:

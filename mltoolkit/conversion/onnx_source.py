@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,12 @@ def open_onnx(source: Source, options: Options) -> Imported:
     """Import an ONNX model; see :func:`~mltoolkit.converters.onnx_import.importer.import_onnx` for what it raises."""
     model, _ = read_source(source.value)
     names = [value.name or "" for value in model.graph.inputs if value.name not in model.graph.initializers]
-    hub = import_onnx(source.value, hooks=options.hooks, input_shapes=options.shapes_by_name(names))
+    metadata = dict(model.metadata_props)
+    shapes = options.shapes_by_name(names)
+    hub = import_onnx(model, hooks=options.hooks, input_shapes=shapes, title=source.title)
+    # Nodes and values refer to each other, and with them the weights of the source would stay.
+    del model
+    gc.collect()
     reference: Reference | None = None
     reason = ""
     try:
@@ -40,7 +46,7 @@ def open_onnx(source: Source, options: Options) -> Imported:
         layers=len(hub.layers),
         hub=hub,
         target=target_from_metadata(
-            dict(model.metadata_props),
+            metadata,
             [value.name or "" for value in hub.model.graph.inputs],
             [value.name or "" for value in hub.model.graph.outputs],
         ),
