@@ -9,10 +9,12 @@ import onnx_ir as ir
 
 from mltoolkit.converters.ml_program.blocks import convert_inner, inner_block
 from mltoolkit.converters.ml_program.context import MilContext
+from mltoolkit.converters.ml_program.gru_loop import convert_gru_loop
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.converters.ml_program.states import states_written_inside
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.graph.builder import dtype_of, shape_of
+from mltoolkit.graph.captured import inner_nodes
 
 
 @converts("select")
@@ -64,8 +66,19 @@ def convert_while_loop(context: MilContext) -> None:
         graph, variables, changed = _loop_body(context, variables, states)
         if not changed:
             break
+    if not states and convert_gru_loop(context, start):
+        _discard(graph)
+        return
     inputs = [None, goes_on, *start]
     _hand_over(context, context.builder.control_flow("Loop", inputs, {"body": graph}, variables), states)
+
+
+def _discard(body: ir.Graph) -> None:
+    """Give up a body: its nodes no longer count as users of any value."""
+    for node in body:
+        for user in (node, *inner_nodes(node)):
+            for index in range(len(user.inputs)):
+                user.replace_input_with(index, None)
 
 
 def _hand_over(context: MilContext, values: Sequence[ir.Value], states: Sequence[str]) -> None:

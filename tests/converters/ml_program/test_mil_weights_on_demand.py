@@ -17,8 +17,8 @@ from mil_programs import Ref, add_operation, new_program
 from mltoolkit.converters.ml_program import constexpr
 from mltoolkit.converters.ml_program.program import program_to_graph
 from mltoolkit.errors import InvalidModelError
-from mltoolkit.formats.model_file import write_spec
 from mltoolkit.formats.weight_blob import WeightFolder
+from mltoolkit.model import Model
 
 SHAPE = (300, 200)
 X = np.linspace(-1, 1, 200, dtype=np.float32).reshape(1, 200)
@@ -120,7 +120,7 @@ def test_no_more_than_twice_the_weights_is_in_memory(tmp_path: Path, form: str) 
         elif form == "float16":
             weight = weight.astype(np.float16)
         path = tmp_path / f"{name}.mlpackage"
-        write_spec(program(tmp_path / name, weight, scale), path, weights=WeightFolder(tmp_path / name))
+        Model(program(tmp_path / name, weight, scale), weights_dir=tmp_path / name).save(path)
         paths.append(str(path))
     command = [sys.executable, "-c", MEASURE, *paths]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
