@@ -16,7 +16,7 @@ from mltoolkit.converters.mil.registry import writes
 from mltoolkit.converters.mil.spatial import Pads, Window, read_window
 
 # Windows of more elements than this are not taken apart into slices.
-_MAX_SLICES = 64
+_MAX_SLICES = 128
 
 
 @writes("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool")
@@ -146,7 +146,7 @@ def _padded(node: NodeContext, x: Any, pads: Pads, value: float) -> Any:
 def _slices(node: NodeContext, x: Any, window: Window) -> list[Any]:
     """For each element of the window what it meets, one value of the result's shape."""
     if math.prod(window.kernel) > _MAX_SLICES:
-        node.refuse(f"its window of {window.kernel} is dilated", "a dilated window of at most 64 elements")
+        node.refuse(f"its window of {window.kernel} is dilated", "a dilated window of at most 128 elements")
     sizes = tuple(x.shape[2:])
     if not all(isinstance(size, (int, np.integer)) for size in sizes):
         node.refuse("its dilated window slides over a flexible size", "fixed input shapes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mltoolkit.converters.mil.target import CoreMLTarget
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.errors import MLToolkitError, UnsupportedModelError
 from mltoolkit.formats.protobuf import new_model
+from mltoolkit.graph.passes.weight_codes import DecodeWeights
 
 # Passes that are left out: names are made here; int16 would bring other numbers in; fuse_stack_split of coremltools 9.0
 # takes whatever follows the split for a squeeze and fails on anything else.
@@ -61,6 +62,7 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
         UnsupportedLayersError: nodes cannot be written; it names all of them.
         UnsupportedModelError: Core ML has no such inputs or outputs, or coremltools fails.
     """
+    source = _with_decoded_weights(source)
     target, notes = with_needed_target(source.model, target)
     target, more_notes = with_system_for_codes(source.model, target)
     interface = declare_interface(source.model.graph, target)
@@ -83,6 +85,15 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
         finally:
             forget_codes(source.model)
     return WrittenModel(_in_our_classes(spec), weights, interface.renamed, operations, notes + more_notes)
+
+
+def _with_decoded_weights(source: SourceModel) -> SourceModel:
+    """The source with DequantizeLinear of constants as weights that know how they were stored."""
+    if not any(node.op_type == "DequantizeLinear" for node in source.model.graph):
+        return source
+    model = source.model.clone()
+    DecodeWeights()(model)
+    return replace(source, model=model)
 
 
 def _check_classes(names: ClassNames, interface: DeclaredInterface, built: BuiltProgram) -> None:
@@ -109,6 +120,8 @@ def _to_spec(
             options["classifier_config"] = ct.ClassifierConfig(
                 list(names.labels), names.label, predicted_probabilities_output=names.output
             )
+    # Once, at the end, instead of after each of a hundred passes: that took half of the time.
+    built.program.validate = lambda **_options: None
     try:
         spec, program = converter.mil_convert_to_proto(
             built.program,
@@ -121,6 +134,8 @@ def _to_spec(
             skip_model_load=True,
             **options,
         )
+        del program.validate
+        program.validate()
     except (MemoryError, MLToolkitError):
         raise
     except Exception as error:  # whatever comes up in one of coremltools' passes
