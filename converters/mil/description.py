@@ -135,31 +135,43 @@ def _describe_labels(spec: Any, target: CoreMLTarget, interface: DeclaredInterfa
 
 
 def _rename_probabilities(spec: Any, written: list[Any], name: str) -> None:
-    """coremltools calls the dictionary after the label's output, whatever it shall be called."""
+    """Rename the dictionary, which coremltools calls after the label's output.
+
+    The tensor that the dictionary is made of often has its name in the source and becomes ``…_tensor``.
+    """
     old = next(item.name for item in written if item.type.WhichOneof("Type") == "dictionaryType")
     for function in spec.mlProgram.functions.values():
         for block in function.block_specializations.values():
-            # The tensor that the dictionary is made of often has its name in the source.
             taken = {output.name for operation in block.operations for output in operation.outputs}
             tensor = f"{name}_tensor"
             while tensor in taken:
                 tensor += "_"
-            _rename(block, {old: name, name: tensor} if old != name else {})
+            block.outputs[:] = [name if output == old else output for output in block.outputs]
+            for operation in block.operations:
+                if operation.type == "classify":
+                    for output in operation.outputs:
+                        output.name = name if output.name == old else output.name
+                    _rename_inputs(operation, name, tensor)
+                else:
+                    _rename(operation, name, tensor)
 
 
-def _rename(block: Any, names: dict[str, str]) -> None:
-    """Call values of a block otherwise, where they are made and where they are used."""
-    for index, output in enumerate(block.outputs):
-        block.outputs[index] = names.get(output, output)
-    for operation in block.operations:
-        for output in operation.outputs:
-            output.name = names.get(output.name, output.name)
-        for given in operation.inputs.values():
-            for argument in given.arguments:
-                if argument.name in names:
-                    argument.name = names[argument.name]
-        for inner in operation.blocks:
-            _rename(inner, names)
+def _rename(operation: Any, old: str, new: str) -> None:
+    """Call a value otherwise, where it is made and where it is used."""
+    for output in operation.outputs:
+        output.name = new if output.name == old else output.name
+    _rename_inputs(operation, old, new)
+    for block in operation.blocks:
+        block.outputs[:] = [new if output == old else output for output in block.outputs]
+        for inner in block.operations:
+            _rename(inner, old, new)
+
+
+def _rename_inputs(operation: Any, old: str, new: str) -> None:
+    for given in operation.inputs.values():
+        for argument in given.arguments:
+            if argument.name == old:
+                argument.name = new
 
 
 def _describe_model(metadata: Any, target: CoreMLTarget) -> None:

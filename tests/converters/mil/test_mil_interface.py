@@ -111,18 +111,27 @@ def test_image_output(format):
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("labels", [["cat", "dog", "cat"], [7, 8, 9]])
-def test_classifier(format, labels, tmp_path):
-    model = classifier()
+# The other names are what coremltools calls the dictionary by itself, and what the dictionary is called here.
+@pytest.mark.parametrize("tensor", ["probs", "kind_probs", "odds"])
+def test_classifier(format, labels, tensor):
+    model = classifier(tensor)
     given = Classifier(labels, predicted_feature_name="kind", probabilities_name="odds")
     with written(model, format=format, classifier=given) as (_, read):
         assert list(read.class_labels) == labels
         assert (read.predicted_feature_name, read.predicted_probabilities_name) == ("kind", "odds")
         assert [feature.name for feature in read.outputs] == ["kind", "odds"]
         x = RNG.standard_normal((1, 4)).astype(np.float32)
-        expected = reference(model, {"x": x})["probs"].reshape(-1)
+        expected = reference(model, {"x": x})[tensor].reshape(-1)
         (probabilities,) = read.predict_raw({"x": x}).values()
         assert sqnr(expected, probabilities) > 100
         assert read.predict({"x": x})["kind"] == labels[int(expected.argmax())]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_probabilities_called_as_before(format):
+    given = Classifier(["a", "b", "c"], predicted_feature_name="kind", probabilities_name="kind_probs")
+    with written(classifier("kind_probs"), format=format, classifier=given) as (_, read):
+        assert read.predict({"x": np.zeros((1, 4), np.float32)})["kind_probs"].keys() == {"a", "b", "c"}
 
 
 def test_labels_from_a_file(tmp_path):
