@@ -7,6 +7,7 @@ are picked at constant indices.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ import numpy as np
 from mltoolkit.converters.interpolation import SamplingMode, grid_points
 from mltoolkit.converters.mil.kinds import as_floats, as_numbers
 from mltoolkit.converters.mil.registry import writes
-from mltoolkit.converters.mil.resize_weights import Axis, Resampling, nearest_elements, outside, weights
+from mltoolkit.converters.mil.resize_flexible import resized_axis
+from mltoolkit.converters.mil.resize_weights import Axis, Resampling, nearest_elements, outside, scaled, weights
 from mltoolkit.converters.mil.sizes import is_known
 
 if TYPE_CHECKING:
@@ -39,11 +41,32 @@ def write_resize(node: NodeContext) -> Any:
         extrapolation_value=node.attribute("extrapolation_value", 0.0),
     )
     axes = [axis % x.rank for axis in node.attribute("axes", None) or range(x.rank)]
+    if node.has(3) and not node.has(2) and node.constant(3) is None:
+        return _to_computed_sizes(node, x, how, axes)
     scales = _numbers(node, 2, "scales")
     if any(not is_known(x.shape[axis]) for axis in axes if scales is None or scales[axes.index(axis)] != 1):
         return _flexible(node, x, how, axes, scales)
     plan = _plan(node, x, how, axes, scales)
     return _resized(node, x, how, {number: axis for number, axis in plan.items() if _changes(how, axis)})
+
+
+def _to_computed_sizes(node: NodeContext, x: Any, how: Resampling, axes: list[int]) -> Any:
+    """Axes in sizes that are only known when the model runs, such as those of another tensor."""
+    if node.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
+        node.refuse("it keeps the aspect ratio for a size that is only known when the model runs", "constant sizes")
+    sizes = node.input(3)
+    known: list[Any] = [None] * len(axes)
+    if sizes.sym_val is not None:
+        known = np.reshape(sizes.sym_val, -1).tolist()
+    for place, axis in enumerate(axes):
+        if known[place] is not None and known[place] == x.shape[axis]:
+            continue
+        if is_known(known[place]):
+            count: Any = int(known[place])
+        else:
+            count = node.mb.slice_by_index(x=sizes, begin=[place], end=[place + 1])
+        x = resized_axis(node, x, how, axis, count, None)
+    return x
 
 
 @writes("Upsample")
@@ -54,7 +77,7 @@ def write_upsample(node: NodeContext) -> Any:
     if any(not is_known(size) for size, scale in zip(x.shape, scales, strict=True) if scale != 1):
         return _flexible(node, x, how, list(range(x.rank)), scales)
     plan = {
-        number: Axis(int(size), math.floor(int(size) * scale), scale)
+        number: Axis(int(size), scaled(int(size), scale), scale)
         for number, (size, scale) in enumerate(zip(x.shape, scales, strict=True))
         if scale != 1
     }
@@ -78,7 +101,7 @@ def _plan(node: NodeContext, x: Any, how: Resampling, axes: list[int], scales: l
             node.refuse("tf_crop_and_resize needs its input 'roi'")
         windows = list(zip(edges[: len(axes)], edges[len(axes) :], strict=True))
     if scales is not None:
-        counts = [math.floor(size * scale) for size, scale in zip(sizes, scales, strict=True)]
+        counts = [scaled(size, scale) for size, scale in zip(sizes, scales, strict=True)]
     else:
         wanted = _numbers(node, 3, "sizes")
         if wanted is None:
@@ -216,33 +239,41 @@ def _extrapolated(node: NodeContext, x: Any, how: Resampling, plan: dict[int, Ax
 
 
 def _flexible(node: NodeContext, x: Any, how: Resampling, axes: list[int], scales: list[float] | None) -> Any:
-    """An image of flexible size enlarged by whole factors, as far as Core ML does it itself."""
-    closest = "scales that are whole numbers, of the last two axes, with a mode of Core ML's; or a fixed input shape"
+    """Axes of flexible size: by Core ML's own operations where whole factors enlarge an image."""
     if scales is None:
-        node.refuse("its input has a flexible shape, but the result is to have a fixed one", closest)
+        wanted = _numbers(node, 3, "sizes")
+        if wanted is None or node.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
+            node.refuse("its input has a flexible shape, of which it keeps the aspect ratio", "a fixed input shape")
+        for axis, count in zip(axes, wanted, strict=True):
+            if not is_known(x.shape[axis]) or count != x.shape[axis]:
+                x = resized_axis(node, x, how, axis, int(count), None)
+        return x
     factors = [1.0] * x.rank
     for axis, scale in zip(axes, scales, strict=True):
         factors[axis] = scale
+    enlarge = _own_operation(node, x, how, factors)
+    if enlarge is not None:
+        return as_floats(node, x, lambda x: enlarge(x=x))
+    for axis, factor in enumerate(factors):
+        if factor != 1:
+            x = resized_axis(node, x, how, axis, None, factor)
+    return x
+
+
+def _own_operation(node: NodeContext, x: Any, how: Resampling, factors: list[float]) -> Callable[..., Any] | None:
+    """MIL's operation that enlarges an image of whatever size as ONNX does, None where there is none."""
     if any(factor != 1 for factor in factors[:-2]) or not all(float(factor).is_integer() for factor in factors):
-        node.refuse(f"an image of flexible size is resized by the factors {factors}", closest)
+        return None
     height, width = (int(factor) for factor in factors[-2:])
+    given = {"scale_factor_height": height, "scale_factor_width": width}
     trial = [Axis(7, 7 * factor, float(factor)) for factor in (height, width)]
     if how.mode == "nearest" and all(
         np.array_equal(nearest_elements(how, axis), np.arange(axis.count) * 7 // axis.count) for axis in trial
     ):
-        return as_floats(
-            node,
-            x,
-            lambda x: node.mb.upsample_nearest_neighbor(x=x, scale_factor_height=height, scale_factor_width=width),
-        )
-    if how.mode == "linear":
-        for aligned, mode in ((True, SamplingMode.STRICT_ALIGN_CORNERS), (False, SamplingMode.UNALIGN_CORNERS)):
-            if all(np.allclose(weights(how, axis), _grid_weights(mode, axis), atol=_SAME) for axis in trial):
-                enlarge = partial(
-                    node.mb.upsample_bilinear,
-                    scale_factor_height=height,
-                    scale_factor_width=width,
-                    align_corners=aligned,
-                )
-                return as_floats(node, x, lambda x: enlarge(x=x))  # noqa: B023  # called at once
-    return node.refuse(f"an image of flexible size is resized with mode {how.mode} and {how.transformation}", closest)
+        return partial(node.mb.upsample_nearest_neighbor, **given)
+    if how.mode != "linear":
+        return None
+    for aligned, mode in ((True, SamplingMode.STRICT_ALIGN_CORNERS), (False, SamplingMode.UNALIGN_CORNERS)):
+        if all(np.allclose(weights(how, axis), _grid_weights(mode, axis), atol=_SAME) for axis in trial):
+            return partial(node.mb.upsample_bilinear, **given, align_corners=aligned)
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from checking import check_onnx, check_refused, one_node
 from onnx.reference import ReferenceEvaluator
@@ -73,10 +74,9 @@ def test_nearest(transformation: str, rounding: str) -> None:
 def test_core_ml_resizes_what_it_can_itself(attributes: dict[str, Any], operation: str, height: Any) -> None:
     transformation = attributes.get("coordinate_transformation_mode")
     model = resize({"x": IMAGE}, scales=[1, 1, 2, 3], shapes={"x": [1, 2, height, 6]}, **attributes)
-    if height == "h" and operation == "bilinear" and transformation == "asymmetric":
-        check_refused(model, "flexible size")
-        return
     checked = check_onnx(model, {"x": IMAGE})
+    if height == "h" and operation == "bilinear" and transformation == "asymmetric":
+        return
     for result in checked.values():
         assert "matmul" not in result.written.operations
         assert "gather" not in result.written.operations
@@ -193,3 +193,54 @@ def test_deformed_convolution(groups: int, parts: int) -> None:
     )
     expected = ReferenceEvaluator(model).run(None, feeds)[0]
     check_onnx(model, feeds, expected={"y": expected})
+
+
+@pytest.mark.parametrize(
+    ("mode", "transformation", "rounding"),
+    [
+        ("nearest", "asymmetric", "floor"),
+        ("nearest", "half_pixel", "round_prefer_floor"),
+        ("linear", "half_pixel", "floor"),
+        ("linear", "align_corners", "floor"),
+        ("linear", "asymmetric", "floor"),
+    ],
+)
+def test_to_the_size_of_another_tensor(mode: str, transformation: str, rounding: str) -> None:
+    """As the decoders of segmentation networks do."""
+    attributes = f'mode = "{mode}", coordinate_transformation_mode = "{transformation}", nearest_mode = "{rounding}"'
+    text = f"""
+    <ir_version: 10, opset_import: ["" : 21]>
+    agraph (float[1,2,h,w] x, float[1,3,k,l] other) => (float[1,2,k,l] y)
+    <int64[1] two = {{2}}, int64[1] zero = {{0}}, int64[1] four = {{4}}>
+    {{
+      shape = Shape(other)
+      space = Slice(shape, two, four)
+      own = Shape(x)
+      before = Slice(own, zero, two)
+      sizes = Concat<axis = 0>(before, space)
+      y = Resize<{attributes}>(x, , , sizes)
+    }}
+    """
+    model = onnx.shape_inference.infer_shapes(onnx.parser.parse_model(text), data_prop=True)
+    check_onnx(model, {"x": IMAGE, "other": random(1, 3, 9, 13)})
+    check_onnx(model, {"x": IMAGE, "other": random(1, 3, 10, 4)}, formats=["mlpackage"])
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_flexible_sizes_by_broken_factors_and_to_fixed_sizes(mode: str) -> None:
+    shapes = {"x": [1, 2, "h", "w"]}
+    check_onnx(resize({"x": IMAGE}, scales=[1, 1, 1.5, 0.5], shapes=shapes, mode=mode), {"x": IMAGE})
+    check_onnx(resize({"x": IMAGE}, sizes=[1, 2, 7, 4], shapes=shapes, mode=mode), {"x": IMAGE})
+    checked = check_onnx(
+        resize({"x": IMAGE}, sizes=[1, 2, 7, 4], shapes=shapes, mode=mode),
+        {"x": IMAGE},
+        formats=["mlpackage"],
+        precision="float16",
+        minimum=50,
+    )
+    assert checked
+
+
+def test_a_size_that_float32_rounds_up() -> None:
+    feeds = {"x": random(1, 1, 10, 10)}
+    check_onnx(resize(feeds, scales=[1, 1, 0.7, 0.7], mode="nearest"), feeds)
