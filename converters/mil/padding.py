@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mltoolkit.converters.mil.context import NodeContext
-from mltoolkit.converters.mil.kinds import as_floats
+from mltoolkit.converters.mil.kinds import as_floats, kind_of
 from mltoolkit.converters.mil.registry import writes
 from mltoolkit.converters.mil.sizes import is_known
 
@@ -51,10 +51,26 @@ def _cut(node: NodeContext, x: Any, pads: list[tuple[int, int]]) -> Any:
 
 
 def _pad_with_constant(node: NodeContext, x: Any, pads: list[tuple[int, int]]) -> Any:
-    value = node.needed_constant(2, "constant_value").reshape(()) if node.has(2) else np.float32(0)
+    known = node.constant(2)
+    if node.has(2) and known is None:
+        return _pad_with_computed_value(node, x, pads)
+    value = np.float32(0) if known is None else known.reshape(())
     flat = [size for pair in pads for size in pair]
     number = np.float32(value)
     return as_floats(node, x, lambda values: node.mb.pad(x=values, pad=flat, mode="constant", constant_val=number))
+
+
+def _pad_with_computed_value(node: NodeContext, x: Any, pads: list[tuple[int, int]]) -> Any:
+    """A border of zeros, filled with a value that is only known when the model runs."""
+    if not all(is_known(size) for size in x.shape):
+        node.refuse("it pads a flexible size with a computed value", "a constant value")
+    border = np.pad(np.zeros([int(size) for size in x.shape], bool), pads, constant_values=True)
+    flat = [size for pair in pads for size in pair]
+    padded = as_floats(node, x, lambda values: node.mb.pad(x=values, pad=flat, mode="constant"))
+    value = node.mb.reshape(x=node.input(2), shape=[1] * x.rank)
+    if kind_of(x) == "b":
+        node.refuse("it pads truth values with a computed one", "a constant value")
+    return node.mb.select(cond=border, a=value, b=padded)
 
 
 def _pad_image(node: NodeContext, x: Any, pads: list[tuple[int, int]], mode: str) -> Any:

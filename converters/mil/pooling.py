@@ -37,16 +37,49 @@ def write_global_pool(node: NodeContext) -> Any:
 
 @writes("MaxPool")
 def write_max_pool(node: NodeContext) -> Any:
-    """MaxPool, without indices."""
-    if len(node.outputs) > 1 and node.outputs[1].name:
-        node.refuse("it also gives the places of the largest elements", "MaxPool with one output")
+    """MaxPool; with the places of the largest elements where they are asked for."""
     x = node.input(0)
+    if len(node.outputs) > 1 and node.outputs[1].name:
+        return _with_places(node, x)
     kind = kind_of(x)
     x, window, ends = _window(node, cast_to_kind(node, x, "f"))
     if any(dilation > 1 for dilation in window.dilations):
         slices = _slices(node, _padded(node, x, _joined(node, window, ends), -np.inf), window)
         return cast_to_kind(node, functools.reduce(lambda a, b: node.mb.maximum(x=a, y=b), slices), kind)
     return cast_to_kind(node, _pool(node, "max_pool", x, window, ends), kind)
+
+
+def _with_places(node: NodeContext, x: Any) -> Any:
+    """The largest elements, and for each the index of the first of that size in the whole flattened input."""
+    mb, shape = node.mb, node.static_shape(0, "places are counted over the whole input")
+    kind = kind_of(x)
+    x, window, ends = _window(node, cast_to_kind(node, x, "f"))
+    pads = _joined(node, window, ends)
+    slices = _slices(node, _padded(node, x, pads, -np.inf), window)
+    largest = functools.reduce(lambda a, b: mb.maximum(x=a, y=b), slices)
+    numbers = np.arange(math.prod(shape), dtype=np.int32)
+    if node.attribute("storage_order", 0):
+        order = [0, 1, *reversed(range(2, len(shape)))]
+        inverse = np.argsort(order)
+        numbers = numbers.reshape([shape[axis] for axis in order]).transpose(inverse)
+    numbers = np.pad(numbers.reshape(shape), ((0, 0), (0, 0), *pads))
+    places: Any = None
+    for values, found in reversed(list(zip(slices, _numpy_slices(numbers, window, slices[0].shape), strict=True))):
+        is_largest = mb.equal(x=values, y=largest)
+        places = found if places is None else mb.select(cond=is_largest, a=found, b=places)
+    return cast_to_kind(node, largest, kind), mb.identity(x=places)
+
+
+def _numpy_slices(array: np.ndarray[Any, Any], window: Window, shape: tuple[Any, ...]) -> list[np.ndarray[Any, Any]]:
+    """What :func:`_slices` gives, of an array."""
+    parts = []
+    for place in itertools.product(*(range(width) for width in window.kernel)):
+        along = [
+            slice(index * dilation, index * dilation + (int(count) - 1) * stride + 1, stride)
+            for index, dilation, stride, count in zip(place, window.dilations, window.strides, shape[2:], strict=True)
+        ]
+        parts.append(array[(slice(None), slice(None), *along)])
+    return parts
 
 
 @writes("AveragePool")
@@ -146,7 +179,7 @@ def _padded(node: NodeContext, x: Any, pads: Pads, value: float) -> Any:
 def _slices(node: NodeContext, x: Any, window: Window) -> list[Any]:
     """For each element of the window what it meets, one value of the result's shape."""
     if math.prod(window.kernel) > _MAX_SLICES:
-        node.refuse(f"its window of {window.kernel} is dilated", "a dilated window of at most 128 elements")
+        node.refuse(f"its window of {window.kernel} is too large to be taken apart", "a window of at most 128 elements")
     sizes = tuple(x.shape[2:])
     if not all(isinstance(size, (int, np.integer)) for size in sizes):
         node.refuse("its dilated window slides over a flexible size", "fixed input shapes")

@@ -85,12 +85,11 @@ def test_custom_layer_in_a_package_is_refused():
 def test_all_refusals_at_once():
     builder = GraphBuilder("refused")
     x = builder.input("x", np.float32, (1, 2, 6, 6))
-    pooled, places = builder.ops("MaxPool", x, attributes={"kernel_shape": [2, 2]}, names=("", ""))
-    again, more = builder.ops("MaxPool", pooled, attributes={"kernel_shape": [2, 2]}, names=("", ""))
-    last = builder.op("Relu", again, name="y")
-    for value, name in ((places, "p"), (more, "q")):
-        builder.rename(value, name)
-    model = builder.finish([last, places, more])
+    ratio, training = builder.constant(np.float32(0.5)), builder.constant(np.array(True))
+    dropped = builder.op("Dropout", x, ratio, training)
+    pooled = builder.op("MaxPool", builder.op("Relu", dropped), attributes={"kernel_shape": [2, 2]})
+    last = builder.op("Dropout", pooled, ratio, training, name="y")
     with pytest.raises(UnsupportedLayersError) as caught:
-        write_core_ml(SourceModel(model, "test"), CoreMLTarget(format="mlmodel"))
-    assert [layer.class_name for layer in caught.value.layers] == ["MaxPool", "MaxPool"]
+        write_core_ml(SourceModel(builder.finish([last]), "test"), CoreMLTarget(format="mlmodel"))
+    assert [layer.class_name for layer in caught.value.layers] == ["Dropout", "Dropout"]
+    assert all("training mode" in layer.reason for layer in caught.value.layers)

@@ -55,7 +55,21 @@ def test_flexible_size(ceil_mode):
     check_onnx(model, {"x": x})
 
 
-def test_indices_are_refused():
+@pytest.mark.parametrize("storage_order", [0, 1])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"kernel_shape": [2, 2], "strides": [2, 2]},
+        {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [1, 0, 1, 1]},
+        {"kernel_shape": [2, 2], "dilations": [2, 2]},
+    ],
+)
+def test_places_of_the_largest_elements(attributes, storage_order):
+    x = RNG.integers(0, 5, (2, 3, 7, 6)).astype(np.float32)
+    check_onnx(one_node("MaxPool", {"x": x}, outputs=2, storage_order=storage_order, **attributes), {"x": x})
+
+
+def test_places_in_a_flexible_size_are_refused():
     x = RNG.standard_normal((1, 3, 9, 8)).astype(np.float32)
-    model = one_node("MaxPool", {"x": x}, outputs=2, kernel_shape=[3, 3])
-    check_refused(model, "places of the largest elements")
+    model = one_node("MaxPool", {"x": x}, outputs=2, shapes={"x": (1, 3, "height", 8)}, kernel_shape=[3, 3])
+    check_refused(model, "places are counted over the whole input")

@@ -110,6 +110,12 @@ def test_pad_with_a_value(x):
     check_onnx(one_node("Pad", {"x": x}, constants, mode="constant"), {"x": x})
 
 
+@pytest.mark.parametrize("x", KINDS[:2])
+def test_pad_with_a_computed_value(x):
+    feeds = {"x": x, "v": np.array(7, x.dtype)}
+    check_onnx(one_node("Pad", feeds, {"p": ints(0, 1, 2, 1, 0, 1)}, inputs=["x", "p", "v"]), feeds)
+
+
 TYPES = [np.float32, np.int32, np.int64, np.uint8, np.int8, np.bool_]
 
 
