@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mltoolkit.converters.keras.context import LayerContext
 
 _FEATURE_MAP_RANK = 4
+# What every layer of Keras has in its configuration, beside its parameters.
+_OF_EVERY_LAYER = ("name", "trainable", "dtype")
 
 
 def apply_hook(context: LayerContext, hook: Hook) -> list[Tensor]:
@@ -63,7 +65,7 @@ def _channels_first_shape(context: LayerContext, shape: tuple[int | None, ...]) 
 def _config(source: Any) -> dict[str, Any]:
     """The layer's configuration; attributes of its own where a class was written without ``get_config``."""
     try:
-        return dict(source.get_config())
+        return {key: value for key, value in source.get_config().items() if key not in _OF_EVERY_LAYER}
     except (AttributeError, NotImplementedError, TypeError):
         plain = (bool, int, float, str)
         return {

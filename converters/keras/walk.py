@@ -152,6 +152,9 @@ class ModelWalk:
         """Convert a layer that has no converter through the Keras layers and operations that its call is made of."""
         if _is_operation(self.keras, context.source):
             context.refuse("this operation of keras.ops has no conversion")
+        not_followed: tuple[str, str] | None = getattr(context.source, "not_followed", None)
+        if not_followed is not None:
+            context.refuse(*not_followed)
         function, inputs = trace(context, self.keras)
         self._followed += 1
         try:

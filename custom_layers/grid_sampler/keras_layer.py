@@ -29,6 +29,12 @@ class GridSampler(keras.layers.Layer):  # type: ignore[misc, name-defined]  # ke
         convention: "" or ``stn_keras``, see stn_keras.py.
     """
 
+    # Reason and closest form, read by converters/keras: the call is not converted operation by operation.
+    not_followed = (
+        "Core ML has no such layer, and the gathers that its call is made of are no sampler on a device",
+        "the custom layer GridSampler, or AffineGrid and GridSample made with layer.builder",
+    )
+
     def __init__(
         self,
         output_height: int,

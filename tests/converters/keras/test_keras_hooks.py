@@ -147,3 +147,28 @@ def test_channels_first_models_are_given_as_they_are():
 
     check_model(model, hooks=HookSet({"bend": relu}))
     assert seen == [(1, 4, 6, 6)]
+
+
+def test_the_grid_sampler_needs_a_hook():
+    from mltoolkit.custom_layers.grid_sampler.keras_layer import GridSampler as ShippedSampler
+
+    image = keras.Input((12, 10, 1), name="image")
+    theta = layers.Dense(6, name="theta")(layers.Flatten()(image))
+    model = keras.Model(image, ShippedSampler(5, 6, padding_mode="border", name="sampler")([image, theta]))
+    with pytest.raises(UnsupportedLayersError) as caught:
+        import_keras(model, hooks=HookSet({}))
+    assert [(layer.name, layer.class_name) for layer in caught.value.layers] == [("sampler", "GridSampler")]
+    assert "AffineGrid and GridSample" in str(caught.value)
+    # The hook of the message is complete.
+    namespace: dict[str, dict] = {}
+    source_text = caught.value.fix.split("\n\n", 1)[1].split("\nA custom layer needs", 1)[0]
+    exec(source_text, namespace)
+    source = import_keras(model, hooks=HookSet(namespace["custom_conversion_functions"]))
+    (description,) = source.custom_layers.values()
+    assert description.parameters == {
+        "output_height": 5,
+        "output_width": 6,
+        "align_corners": True,
+        "padding_mode": "border",
+        "convention": "",
+    }
