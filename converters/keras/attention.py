@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,12 @@ def convert_multi_head_attention(context: LayerContext) -> list[Tensor]:
     repeats = int(getattr(layer, "num_repeats", 1))
     if repeats > 1:
         k, v = (_repeated(context, heads, repeats) for heads in (k, v))
-    scale = getattr(layer, "_inverse_sqrt_key_dim", None) or layer._inverse_sqrt_head_dim
-    if "MultiHead" in context.class_name and len(shape_of(q)) != 4:
-        result, scores = _over_several_axes(context, q, k, v, mask, float(scale))
+    is_grouped = hasattr(layer, "head_dim")
+    scale = 1 / math.sqrt(layer.head_dim if is_grouped else layer.key_dim)
+    if not is_grouped and len(shape_of(q)) != 4:
+        result, scores = _over_several_axes(context, q, k, v, mask, scale)
     else:
-        result, scores = dot_product_attention(context, q, k, v, float(scale), mask)
+        result, scores = dot_product_attention(context, q, k, v, scale, mask)
     gate = getattr(layer, "_gate_dense", None)
     if gate is not None:
         result = context.op("Mul", result, context.layouts.logical(context.apply(gate, query)[0]))

@@ -9,10 +9,12 @@ import shutil
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mltoolkit.converters.keras.code_in_files import code_refusal, refuse_code
 from mltoolkit.converters.keras.legacy_config import repair
 from mltoolkit.errors import MissingExtraError, ModelFileError, UnsupportedModelError
 
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 # What Keras says of a class it does not know, in its newer and older readers.
 _UNKNOWN_CLASS = re.compile(r"(?:Could not locate (?:class|function) |Unknown \w+: )'?\"?(\w+)")
+# What reading an archive that is damaged raises; RuntimeError covers encryption and JSON that is nested too deep.
+_DAMAGED = (OSError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 # What Keras says of code in a file.
 _CODE = re.compile(r"safe_mode|unsafe|[Ll]ambda")
 
@@ -50,6 +54,7 @@ def read_model(keras: Any, path: Path, custom_objects: Mapping[str, Any] | None)
         )
     if not zipfile.is_zipfile(path):
         raise ModelFileError("the file is not a .keras archive, or is cut off", where=str(path))
+    refuse_code(_archived_config(path), path)
     return _load(keras, path, path, custom_objects)
 
 
@@ -75,11 +80,7 @@ def _load(keras: Any, path: Path, shown: Path, custom_objects: Mapping[str, Any]
                 "layer that does more than call Keras layers",
             ) from error
         if isinstance(error, (ValueError, TypeError)) and _CODE.search(text):
-            raise UnsupportedModelError(
-                "the file contains Python code (a Lambda layer), which is not run",
-                where=where,
-                fix="If you trust it, load it with keras.models.load_model(path, safe_mode=False) and give the model",
-            ) from error
+            raise code_refusal(shown) from error
         raise ModelFileError(
             f"Keras cannot read the file: {type(error).__name__}: {text[:300]}", where=where
         ) from error
@@ -87,6 +88,7 @@ def _load(keras: Any, path: Path, shown: Path, custom_objects: Mapping[str, Any]
 
 def _read_hdf5(keras: Any, path: Path, custom_objects: Mapping[str, Any] | None) -> Any:
     config = _hdf5_config(path)
+    refuse_code(config, path)
     if "hard_sigmoid" in json.dumps(config) and _release(path) < 3:
         logger.warning("%s uses hard_sigmoid, which Keras 3 computes as relu6(x + 3) / 6, not as 0.2 x + 0.5", path)
     if not repair(config):
@@ -100,6 +102,15 @@ def _read_hdf5(keras: Any, path: Path, custom_objects: Mapping[str, Any] | None)
         with h5py.File(copy, "r+") as file:
             file.attrs["model_config"] = json.dumps(config)
         return _load(keras, copy, path, custom_objects)
+
+
+def _archived_config(path: Path) -> Any:
+    """The model's configuration in a ``.keras`` archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json"))
+    except _DAMAGED as error:
+        raise ModelFileError(f"Keras cannot read the file: {type(error).__name__}: {error}", where=str(path)) from error
 
 
 def _release(path: Path) -> int:
@@ -132,5 +143,5 @@ def _hdf5_config(path: Path) -> Any:
         )
     try:
         return json.loads(text)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"the model's configuration is damaged: {error}", where=str(path)) from error

@@ -57,7 +57,8 @@ def convert_normalize(context: LayerContext) -> Tensor:
     if source.order != 2:
         context.refuse(f"its order is {source.order}", "the order 2")
     axes = normalization_axes(source.axis, x) if source.axis is not None else list(range(x.rank))
-    epsilon = context.walk.keras.config.epsilon() if source.epsilon is None else source.epsilon
+    given = getattr(source, "epsilon", None)  # releases before 3.6 take none
+    epsilon = context.walk.keras.config.epsilon() if given is None else given
     stored = context.constant(sorted(x.stored_axis(axis) for axis in axes))
     length = context.op("ReduceL2", x.value, stored, keepdims=1)
     return Tensor(context.op("Div", x.value, context.op("Max", length, context.constant(float(epsilon)))), x.moved)

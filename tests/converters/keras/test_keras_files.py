@@ -14,6 +14,7 @@ from keras import layers, ops
 from keras_check import FLOAT32, example_inputs, randomize, run_hub, run_keras, sqnr
 
 from mltoolkit.converters.keras import import_keras
+from mltoolkit.converters.keras.code_in_files import refuse_code
 from mltoolkit.converters.keras.legacy_config import repair
 from mltoolkit.errors import MLToolkitError, ModelFileError, UnsupportedModelError
 
@@ -164,3 +165,22 @@ def test_a_function_that_changed_between_releases_is_named(tmp_path, caplog):
         file.attrs["keras_version"] = "2.2.4"
     import_keras(path)
     assert "relu6(x + 3) / 6" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        # Keras 2, older Keras 3 and the newest; safe_mode of older releases let the first two through in HDF5 files.
+        {"class_name": "Lambda", "config": {"function": ["4wEAAAA=", None, None], "function_type": "lambda"}},
+        {"class_name": "Lambda", "config": {"function": {"class_name": "__lambda__", "config": {"code": "4wEA"}}}},
+        {"class_name": "Activation", "config": {"activation": {"class_name": "__lambda__", "config": {}}}},
+    ],
+)
+def test_code_is_found_before_keras_sees_the_file(layer, tmp_path):
+    with pytest.raises(UnsupportedModelError, match="contains Python code"):
+        refuse_code({"config": {"layers": [{"class_name": "Dense", "config": {}}, layer]}}, tmp_path / "model.h5")
+
+
+def test_a_lambda_of_a_named_function_is_no_code(tmp_path):
+    layer = {"class_name": "Lambda", "config": {"function": "tanh", "function_type": "function"}}
+    refuse_code([layer], tmp_path / "model.h5")
