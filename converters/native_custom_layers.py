@@ -37,6 +37,15 @@ def _swish(layer: HookedLayer) -> ir.Value | None:
     return builder.op("Mul", x, builder.op("Sigmoid", inner))
 
 
+def _pixel_shuffle(layer: HookedLayer) -> ir.Value | None:
+    """DepthToSpace of [N, C, H, W]."""
+    shape = layer.input_shapes[0]
+    if shape is None or len(shape) != 4:
+        return None
+    attributes = {"blocksize": int(layer.config["upscale_factor"]), "mode": "CRD"}
+    return layer.builder.op("DepthToSpace", layer.inputs[0], attributes=attributes)
+
+
 def _as_shaped(value: ir.Value, layer: HookedLayer) -> ir.Value:
     """A value of the input's type and shape, which ONNX does not infer for operators that are functions."""
     value.type, value.shape = layer.inputs[0].type, layer.inputs[0].shape
@@ -132,6 +141,7 @@ _FORMS: dict[str, NativeForm] = {
     "GridSampler": _grid_sampler,
     "GroupNorm": _group_norm,
     "Mish": _mish,
+    "PixelShuffle": _pixel_shuffle,
     "Swish": _swish,
     "dropout": _dropout,
     "groupnorm": _group_norm,

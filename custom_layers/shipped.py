@@ -48,6 +48,7 @@ SHIPPED = {
     ),
     "GroupNorm": _GROUP_NORM,
     "Mish": _one("mish", "Mish"),
+    "PixelShuffle": _one("pixel_shuffle", "PixelShuffle"),
     "Swish": _one("swish", "Swish"),
     # Names that apps use for other things have another name in Swift.
     "dropout": ShippedLayer("kraken", "Dropout", "KrakenDropout", ("kraken/KrakenDropout.swift",)),

@@ -11,6 +11,7 @@ from mltoolkit.custom_layers import CustomLayer, CustomLayerSet, installed
 from mltoolkit.custom_layers.group_norm import GroupNorm
 from mltoolkit.custom_layers.kraken import Dropout, KrakenGroupNorm, Reshape
 from mltoolkit.custom_layers.mish import Mish
+from mltoolkit.custom_layers.pixel_shuffle import PixelShuffle
 from mltoolkit.custom_layers.shipped import SHIPPED, shipped_layer
 from mltoolkit.custom_layers.swish import Swish
 from mltoolkit.errors import ArgumentError, CustomLayerError
@@ -123,3 +124,24 @@ def test_installed_packages_bring_layers(monkeypatch: pytest.MonkeyPatch) -> Non
         CustomLayerSet().find("Broken", "")
     with pytest.raises(CustomLayerError, match="no subclass"):
         CustomLayerSet().find("NoLayer", "")
+
+
+def test_pixel_shuffle() -> None:
+    x = np.arange(2 * 8 * 2 * 3, dtype=np.float32).reshape(2, 8, 2, 3)
+    layer = PixelShuffle({"upscale_factor": 2}, [])
+    (found,) = layer.evaluate([x])
+    assert found.shape == (2, 2, 4, 6)
+    for channel, row, column in ((0, 0, 0), (1, 3, 5), (1, 2, 3), (0, 1, 4)):
+        source = channel * 4 + row % 2 * 2 + column % 2
+        assert (found[:, channel, row, column] == x[:, source, row // 2, column // 2]).all()
+
+
+@pytest.mark.parametrize("parameters", [{}, {"upscale_factor": 0}, {"upscale_factor": 1.5}])
+def test_wrong_pixel_shuffles_say_so(parameters: dict[str, float]) -> None:
+    with pytest.raises(ArgumentError, match="upscale_factor"):
+        PixelShuffle(parameters, [])
+
+
+def test_pixel_shuffle_needs_enough_channels() -> None:
+    with pytest.raises(ArgumentError, match="multiple of 2²"):
+        PixelShuffle({"upscale_factor": 2}, []).output_shapes([(6, 2, 2)])

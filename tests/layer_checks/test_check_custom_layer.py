@@ -132,7 +132,7 @@ def test_all_faces_of_the_shipped_layers_agree(line: Any) -> None:
     # One output element, or the sampling of early Keras transformers, has no ONNX form.
     has_operators = not (parameters.get("output_height") == 1 or "convention" in parameters or name == "reshape")
     assert ("ONNX" in found) == has_operators, str(result)
-    if name in ("Swish", "Mish", "GroupNorm", "GridSampler"):
+    if name in ("Swish", "Mish", "GroupNorm", "GridSampler", "PixelShuffle"):
         assert "Keras" in found, str(result)
 
 

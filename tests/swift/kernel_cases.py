@@ -37,12 +37,21 @@ class KernelCase:
 
 
 def launch(
-    kernels: Kernels, name: str, inputs: list[np.ndarray], buffers: list[np.ndarray], shape: tuple[int, ...]
+    kernels: Kernels,
+    name: str,
+    inputs: list[np.ndarray],
+    buffers: list[np.ndarray],
+    shape: tuple[int, ...],
+    plain_inputs: int = 1,
 ) -> np.ndarray:
-    """Run one of the texel kernels; one more thread than texels in every direction, as rounded-up grids have."""
+    """Run one of the texel kernels; one more thread than texels in every direction, as rounded-up grids have.
+
+    The first ``plain_inputs`` inputs come in the form that the kernel is for, the others always as arrays.
+    """
     flat = name.endswith("_2d")
-    # Only the picture comes in either form; theta's six numbers never fit a plain texture.
-    textures = [Texture(to_texels(array), is_array=not flat or index > 0) for index, array in enumerate(inputs)]
+    textures = [
+        Texture(to_texels(array), is_array=not flat or index >= plain_inputs) for index, array in enumerate(inputs)
+    ]
     count, channels, height, width = shape
     # What was there before must not shine through.
     output = Texture(np.full(to_texels(np.zeros(shape)).shape, np.nan), is_array=not flat)
@@ -112,6 +121,29 @@ def _grid_samplers() -> Iterator[KernelCase]:
                 yield KernelCase(title, _layer("GridSampler", parameters, []), [x, theta], run, 2e-3)
 
 
+def _pixel_shuffles() -> Iterator[KernelCase]:
+    rng = np.random.default_rng(8)
+    for factor, shape in ((2, (1, 4, 3, 2)), (2, (1, 12, 2, 3)), (3, (1, 45, 1, 2)), (1, (1, 6, 2, 2))):
+        layer = _layer("PixelShuffle", {"upscale_factor": factor}, [])
+        x = rng.normal(size=shape).astype(np.float16)
+        (out,) = layer.output_shapes([shape])
+        buffer = np.array([factor], np.int32)
+        plain = ["pixel_shuffle_plain_2d"] if shape[1] <= 4 else []
+        for kernel in [*_names("pixel_shuffle", out), *plain]:
+
+            def run(
+                kernels: Kernels,
+                kernel: str = kernel,
+                x: np.ndarray = x,
+                buffer: np.ndarray = buffer,
+                out: tuple[int, ...] = out,
+            ) -> np.ndarray:
+                return launch(kernels, kernel, [x], [buffer], out, plain_inputs=int("plain" in kernel))
+
+            # Elements are moved as they are.
+            yield KernelCase(f"{kernel} {shape} factor {factor}", layer, [x], run, 0.0)
+
+
 def _group_norms() -> Iterator[KernelCase]:
     rng = np.random.default_rng(5)
     for shape in SHAPES:
@@ -148,5 +180,6 @@ CASES: dict[str, list[KernelCase]] = {
     "swish/Swish.metal": list(_elementwise("Swish", {"beta": 1.5}, [np.array([1.5], np.float32)])),
     "mish/Mish.metal": list(_elementwise("Mish", {}, [])),
     "grid_sampler/GridSampler.metal": list(_grid_samplers()),
+    "pixel_shuffle/PixelShuffle.metal": list(_pixel_shuffles()),
     "group_norm/GroupNorm.metal": list(_group_norms()),
 }

@@ -55,6 +55,8 @@ def shipped_layers() -> list[LayerLine]:
         ("Mish", {}, (), 1),
         ("GroupNorm", {"num_groups": 2, "epsilon": 1e-3}, (scale, shift), 1),
         ("GroupNorm", {"num_groups": 3}, (), 1),
+        ("PixelShuffle", {"upscale_factor": 2}, (), 1),
+        ("PixelShuffle", {"upscale_factor": 3}, (), 1),
         _sampler(),
         _sampler(padding_mode="border", align_corners=True),
         _sampler(padding_mode="reflection", align_corners=False),

@@ -8,7 +8,8 @@ from metal_kernels import KernelError, Kernels, compiler
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="g++ is not installed")
 
-SAMPLER, SWISH, NORM = "grid_sampler/GridSampler.metal", "swish/Swish.metal", "group_norm/GroupNorm.metal"
+SAMPLER, SWISH = "grid_sampler/GridSampler.metal", "swish/Swish.metal"
+SHUFFLE, NORM = "pixel_shuffle/PixelShuffle.metal", "group_norm/GroupNorm.metal"
 
 WIDTH = "if (position.x >= output.get_width()"
 
@@ -40,6 +41,17 @@ FAULTS = {
     "bounds check one off": (SWISH, "position.x >= output.get_width() ||", "position.x + 1 >= output.get_width() ||"),
     "slices not checked": (SWISH, "position.y >= output.get_height() ||\n        position.z", "false && position.z"),
     "β forgotten": (SWISH, "-beta * x", "-x"),
+    "rows and columns of a block swapped": (
+        SHUFFLE,
+        "(position.y % factor) * factor + position.x % factor",
+        "(position.x % factor) * factor + position.y % factor",
+    ),
+    "channels by block first": (
+        SHUFFLE,
+        "(slice * 4 + lane) * factor * factor + block",
+        "block * 4 + slice * 4 + lane",
+    ),
+    "lane of the slice": (SHUFFLE, "[channel % 4]", "[0]"),
     "channel of the wrong slice": (NORM, "slice + channel / 4)[channel % 4]) - mean", "slice)[channel % 4]) - mean"),
     "statistics of the first picture": (NORM, "(index / parameters.groups) * slices", "0"),
     "scale for shift": (NORM, "scale_and_shift[parameters.channels + channel]", "scale_and_shift[channel]"),
