@@ -145,12 +145,10 @@ class _Verifier:
         """Go through the cases."""
         if self._imported.reference is None:
             self._notes.append(f"the source itself was not run: {self._imported.without_reference}")
-        first: Case | None = None
-        for given in cases:
-            case = self._run_case(given, seeded=seeded)
-            if case is not None and (first is None or any(check.passed is False for check in self._checks)):
-                first = first if any(c.passed is False and c.inputs != case.title for c in self._checks) else case
-        return Verification(tuple(self._checks), tuple(self._notes), first)
+        ran = [case for given in cases if (case := self._run_case(given, seeded=seeded)) is not None]
+        failed = next((check.inputs for check in self._checks if check.passed is False), None)
+        case = next((case for case in ran if failed in (None, case.title)), None)
+        return Verification(tuple(self._checks), tuple(self._notes), case)
 
     def _run_case(self, case: Case, *, seeded: bool) -> Case | None:
         """Compare one case; the case that ran, or None where the source cannot run it."""
