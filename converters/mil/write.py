@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mltoolkit.converters.mil.building import BuiltProgram, build_program
+from mltoolkit.converters.mil.compressed_networks import has_records, restore_codes
 from mltoolkit.converters.mil.compressed_weights import forget_codes, with_needed_target
 from mltoolkit.converters.mil.custom import fill_custom_layers
 from mltoolkit.converters.mil.description import describe
@@ -28,6 +29,10 @@ from mltoolkit.graph.passes.weight_codes import DecodeWeights
 # Passes that are left out: names are made here; int16 would bring other numbers in; fuse_stack_split of coremltools 9.0
 # takes whatever follows the split for a squeeze and fails on anything else.
 _LEFT_OUT = {"common::sanitize_input_output_names", "common::add_int16_cast", "common::fuse_stack_split"}
+
+# Passes that multiply weights, which then are codes no more; the operations of compressed weights in an ML Program are
+# left alone anyway.
+_FUSING = {"common::fuse_conv_batchnorm", "common::fuse_conv_scale"}
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,10 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
             _check_classes(names, interface, built)
         weights = Path(tempfile.mkdtemp(prefix="mltoolkit_weights_")) if target.format == "mlpackage" else None
         try:
-            spec, operations = _to_spec(built, target, names, weights)
+            keep = target.format == "mlmodel" and has_records(source.model)
+            spec, operations = _to_spec(built, target, names, weights, _FUSING if keep else set())
             if target.format == "mlmodel":
+                restore_codes(spec, source.model)
                 finish_network(spec, target, interface, names)
                 fill_custom_layers(spec, source.custom_layers)
             describe(spec, target, interface, built.output_shapes)
@@ -103,13 +110,13 @@ def _check_classes(names: ClassNames, interface: DeclaredInterface, built: Built
 
 
 def _to_spec(
-    built: BuiltProgram, target: CoreMLTarget, names: ClassNames | None, weights: Path | None
+    built: BuiltProgram, target: CoreMLTarget, names: ClassNames | None, weights: Path | None, without: set[str]
 ) -> tuple[Any, dict[str, int]]:
     import coremltools as ct
     from coremltools.converters.mil import converter
 
     pipeline = ct.PassPipeline()
-    left_out = _LEFT_OUT | ({"common::add_fp16_cast"} if _computes_in_float32(target) else set())
+    left_out = _LEFT_OUT | without | ({"common::add_fp16_cast"} if _computes_in_float32(target) else set())
     pipeline.remove_passes(left_out)
     if not _computes_in_float32(target):
         pipeline.set_options("common::add_fp16_cast", {"op_selector": half_precision_selector()})

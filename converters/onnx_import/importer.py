@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,8 +21,11 @@ from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError
 from mltoolkit.graph.builder import Dimension, GraphBuilder, known_shape
 from mltoolkit.graph.model_graph import GraphBlob, GraphLayer
+from mltoolkit.graph.passes.weight_codes import DecodeWeights
 
 logger = logging.getLogger(__name__)
+
+_MANY_BYTES = 32 << 20
 
 _Layers = list[tuple[SourceNode, tuple[ir.Value, ...]]]
 
@@ -32,6 +36,7 @@ def import_onnx(
     hooks: HookSet | None = None,
     input_shapes: Mapping[str, Sequence[Dimension]] | None = None,
     simplify: bool = True,
+    title: str = "",
 ) -> SourceModel:
     """Read an ONNX model of opset 7 or newer.
 
@@ -41,6 +46,7 @@ def import_onnx(
         input_shapes: shapes of inputs by name, in place of those in the file; names and None are sizes that stay
             unknown. A size given for a named one holds wherever that name stands.
         simplify: let onnxscript's optimizer work on the result.
+        title: what messages call the model; its path or name when left out.
 
     Raises:
         ModelFileError: the file is missing, truncated or no ONNX model.
@@ -50,11 +56,22 @@ def import_onnx(
         ArgumentError: a name or shape in ``input_shapes`` does not fit the model.
     """
     model, where = read_source(source)
+    where = title or where
     try:
-        return _imported(model, where, hooks or HookSet(), input_shapes or {}, simplify)
+        imported = _imported(model, where, hooks or HookSet(), input_shapes or {}, simplify)
     except (InvalidModelError, UnsupportedModelError) as error:
         error.add_note(f"while reading {where}")
         raise
+    weights = sum(
+        value.const_value.nbytes
+        for value in imported.model.graph.initializers.values()
+        if value.const_value is not None
+    )
+    del model
+    if weights > _MANY_BYTES:
+        # Nodes and values refer to each other: the source and what was simplified would keep their weights for long.
+        gc.collect()
+    return imported
 
 
 def _imported(
@@ -87,7 +104,10 @@ def _imported(
         if getattr(model, key, None):
             hub.metadata_props[f"source.{key}"] = str(getattr(model, key))
     _check_types(finals, graph.outputs)
-    hub = simplified(hub) if simplify else hub
+    if simplify:
+        # What the optimizer would fold; DequantizeLinear keeps codes small until they are written.
+        DecodeWeights(dequantize=False)(hub)
+        hub = simplified(hub)
     return SourceModel(hub, "ONNX", _traced(layers, hub), dict(walker.custom_layers))
 
 

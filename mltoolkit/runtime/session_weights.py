@@ -54,7 +54,8 @@ class PlacedWeights:
         """Tell the ``SessionOptions`` of the session that is made next."""
         import onnxruntime as ort
 
-        options.add_session_config_entry(_FOLDER_OPTION, "/")
+        if _FILES_ARE_MAPPED:
+            options.add_session_config_entry(_FOLDER_OPTION, "/")
         if self.in_memory:
             values = [ort.OrtValue.ortvalue_from_numpy(array) for array in self.in_memory.values()]
             options.add_external_initializers(list(self.in_memory), values)
@@ -71,7 +72,8 @@ def placed_weights(tensors: Mapping[str, ir.TensorProtocol], files: WeightFolder
     placed = PlacedWeights()
     loose: dict[str, ir.TensorProtocol] = {}
     for name, tensor in tensors.items():
-        if tensor.nbytes < _IN_GRAPH_BYTES:
+        # onnxruntime's Python takes no arrays of 4-bit integers, bfloat16 and 8-bit floats, which NumPy lacks.
+        if tensor.nbytes < _IN_GRAPH_BYTES or tensor.dtype.numpy().kind == "V":
             proto = ir.serde.serialize_tensor(tensor)
             proto.name = name  # the value's; the tensor may have another
             placed.initializers.append(proto)
