@@ -21,7 +21,6 @@ from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError
 from mltoolkit.graph.builder import Dimension, GraphBuilder, known_shape
 from mltoolkit.graph.model_graph import GraphBlob, GraphLayer
-from mltoolkit.graph.passes.weight_codes import DecodeWeights
 
 logger = logging.getLogger(__name__)
 
@@ -104,10 +103,7 @@ def _imported(
         if getattr(model, key, None):
             hub.metadata_props[f"source.{key}"] = str(getattr(model, key))
     _check_types(finals, graph.outputs)
-    if simplify:
-        # What the optimizer would fold; DequantizeLinear keeps codes small until they are written.
-        DecodeWeights(dequantize=False)(hub)
-        hub = simplified(hub)
+    hub = simplified(hub) if simplify else hub
     return SourceModel(hub, "ONNX", _traced(layers, hub), dict(walker.custom_layers))
 
 

@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from mltoolkit.graph.builder import CUSTOM_DOMAIN
 from mltoolkit.graph.opset import OPSET
+from mltoolkit.graph.passes.weight_codes import decodes_weight
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ def _quiet() -> Iterator[None]:
 
 def _should_fold(node: ir.Node) -> bool | None:
     if node.op_type in ("DequantizeLinear", "QuantizeLinear") or node.domain == CUSTOM_DOMAIN:
+        return False
+    if decodes_weight(node):
         return False
     read = sum(value.const_value.size for value in node.inputs if value is not None and value.const_value is not None)
     for output in node.outputs:

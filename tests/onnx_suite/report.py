@@ -10,6 +10,8 @@ from typing import Any
 
 from cases import Case
 
+from mltoolkit.converters.onnx_import.registry import known_operators
+
 _FORMATS = ("mlpackage", "mlmodel")
 _STATUSES = ("passed", "refused", "wrong", "crashed")
 Outcomes = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -61,6 +63,8 @@ def _lines(cases: Sequence[Case], outcomes: Outcomes) -> Iterator[str]:
     )
     yield ""
     yield from _excluded(cases)
+    yield ""
+    yield from _domains()
     yield ""
     yield "## By operator"
     yield ""
@@ -114,6 +118,18 @@ def _excluded(cases: Sequence[Case]) -> Iterator[str]:
     yield "|---|---|"
     for reason, count in excluded.most_common():
         yield f"| {count} | {reason} |"
+
+
+def _domains() -> Iterator[str]:
+    yield "## Other domains"
+    yield ""
+    yield (
+        "Operators of other domains are composed of ONNX's own where they are known; the rest goes through "
+        "`custom_conversion_functions`. A model's own functions are composed whatever their domain."
+    )
+    yield ""
+    for domain in ("com.microsoft", "ai.onnx.ml"):
+        yield f"- `{domain}`: {', '.join(known_operators(domain))}"
 
 
 def failures(cases: Sequence[Case], outcomes: Outcomes) -> str:
