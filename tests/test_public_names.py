@@ -20,6 +20,16 @@ def test_all_is_sorted_and_small() -> None:
     assert 9 <= len(mltoolkit.__all__) <= 22
 
 
+def test_the_public_names() -> None:
+    assert set(mltoolkit.__all__) == {
+        *("convert", "export_onnx", "ConversionReport", "CustomLayerDescription"),
+        *("ArrayInput", "ImageInput", "ImageOutput", "SizeRange"),
+        *("load", "Model", "CustomLayer", "register_custom_layer", "MLToolkitError", "__version__"),
+        *("quantize_weights", "QuantizationReport", "QuantizedLayerSelector", "AdvancedQuantizedLayerSelector"),
+        *("compare_models", "ComparisonReport"),
+    }
+
+
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="quantise_weights"):
         mltoolkit.quantise_weights  # noqa: B018

@@ -17,6 +17,7 @@ from mltoolkit.converters.keras.keras_module import load_keras
 from mltoolkit.converters.keras.model_files import read_model
 from mltoolkit.converters.keras.model_graph import graph_of_model
 from mltoolkit.converters.source_model import SourceModel
+from mltoolkit.errors import PredictionError
 from mltoolkit.graph.model_graph import GraphLayer
 
 
@@ -83,5 +84,9 @@ class KerasReference:
         for name, symbol in zip(self._inputs, self._function.inputs, strict=True):
             arrays.append(self._keras.ops.convert_to_tensor(feeds[name], dtype=symbol.dtype))
         given = self._keras.tree.pack_sequence_as(function._inputs_struct, arrays)
-        results = self._keras.tree.flatten(function(given))
+        try:
+            results = self._keras.tree.flatten(function(given))
+        except Exception as error:  # whatever comes up in the backend, or in a user's layer
+            line = (str(error).strip().splitlines() or [""])[0]
+            raise PredictionError(f"Keras fails: {type(error).__name__}: {line[:300]}") from error
         return [np.asarray(self._keras.ops.convert_to_numpy(result)) for result in results]

@@ -81,6 +81,17 @@ def test_batches_on_request() -> None:
         assert feature.allows((4, 8, 10, 3))
 
 
+def test_open_sizes_are_tried_until_the_source_runs() -> None:
+    x = keras.Input((None, None, 2), name="x")
+    y = layers.Conv2D(2, 3, strides=40, name="first")(x)  # 64 × 64 leave nothing for the second
+    source = keras.Model(x, layers.Conv2D(2, 3, name="second")(y))
+    model = mlt.convert(source)
+    (feature,) = model.inputs
+    assert isinstance(feature, ArrayFeature)
+    assert feature.shape == (1, 224, 224, 2)
+    assert report_of(model).verified is True
+
+
 @keras.saving.register_keras_serializable("front_test")
 class GridSampler(layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Turns its feature map upside down; no converter knows it."""
