@@ -8,6 +8,7 @@
     │   ├── MissingCustomLayerError     a custom layer has no registered Python class
     │   └── UnsupportedLayersError      layers that no conversion knows, all of a model at once
     ├── InputError (ValueError)         data given to a model does not fit its inputs
+    │   └── UnreadablePictureError      a picture is missing, damaged or no picture
     ├── PredictionError                 a model failed while it ran
     │   └── CustomLayerError            a custom layer raised or returned something wrong
     ├── QuantizationError               weights cannot be quantized as asked: NaN, a bad lookup table

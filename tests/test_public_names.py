@@ -24,7 +24,15 @@ def test_the_public_names() -> None:
     assert set(mltoolkit.__all__) == {
         *("convert", "export_onnx", "ConversionReport", "CustomLayerDescription"),
         *("ArrayInput", "ImageInput", "ImageOutput", "SizeRange"),
-        *("load", "Model", "CustomLayer", "register_custom_layer", "MLToolkitError", "__version__"),
+        *(
+            "load",
+            "Model",
+            "CustomLayer",
+            "check_custom_layer",
+            "register_custom_layer",
+            "MLToolkitError",
+            "__version__",
+        ),
         *("quantize_weights", "QuantizationReport", "QuantizedLayerSelector", "AdvancedQuantizedLayerSelector"),
         *("compare_models", "ComparisonReport"),
     }
