@@ -16,6 +16,7 @@ from typing import Any
 
 from mltoolkit.converters.keras.code_in_files import code_refusal, refuse_code
 from mltoolkit.converters.keras.legacy_config import repair
+from mltoolkit.converters.keras.shipped_faces import import_shipped_faces
 from mltoolkit.errors import MissingExtraError, ModelFileError, UnsupportedModelError
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,9 @@ def read_model(keras: Any, path: Path, custom_objects: Mapping[str, Any] | None)
         )
     if not zipfile.is_zipfile(path):
         raise ModelFileError("the file is not a .keras archive, or is cut off", where=str(path))
-    refuse_code(_archived_config(path), path)
+    config = _archived_config(path)
+    refuse_code(config, path)
+    import_shipped_faces(config)
     return _load(keras, path, path, custom_objects)
 
 
@@ -89,6 +92,7 @@ def _load(keras: Any, path: Path, shown: Path, custom_objects: Mapping[str, Any]
 def _read_hdf5(keras: Any, path: Path, custom_objects: Mapping[str, Any] | None) -> Any:
     config = _hdf5_config(path)
     refuse_code(config, path)
+    import_shipped_faces(config)
     if "hard_sigmoid" in json.dumps(config) and _release(path) < 3:
         logger.warning("%s uses hard_sigmoid, which Keras 3 computes as relu6(x + 3) / 6, not as 0.2 x + 0.5", path)
     if not repair(config):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 import zipfile
 
 import h5py
@@ -184,3 +186,22 @@ def test_code_is_found_before_keras_sees_the_file(layer, tmp_path):
 def test_a_lambda_of_a_named_function_is_no_code(tmp_path):
     layer = {"class_name": "Lambda", "config": {"function": "tanh", "function_type": "function"}}
     refuse_code([layer], tmp_path / "model.h5")
+
+
+def test_shipped_layers_are_known_in_a_new_process(tmp_path):
+    from mltoolkit.custom_layers.swish.keras_layer import Swish
+
+    model = keras.Sequential([keras.Input((4,)), Swish(name="swish")])
+    paths = [tmp_path / "model.keras", tmp_path / "model.h5"]
+    for path in paths:
+        model.save(path)
+    code = (
+        "import sys\n"
+        "from mltoolkit.converters.hooks import HookSet\n"
+        "from mltoolkit.converters.keras import import_keras\n"
+        "for path in sys.argv[1:]:\n"
+        "    print([layer.name for layer in import_keras(path, hooks=HookSet({})).layers])\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code, *map(str, paths)], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.count("swish") >= 2, found.stdout
