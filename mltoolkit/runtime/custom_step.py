@@ -33,7 +33,8 @@ class CustomStep:
         """The layer's outputs by value name.
 
         Raises:
-            CustomLayerError: the layer raised, changed its inputs, or returned something else than it announced.
+            CustomLayerError: the layer raised, changed its inputs, returned something else than it announced, or
+                returned NaN for inputs without.
         """
         inputs = []
         for name in self.input_names:
@@ -54,10 +55,17 @@ class CustomStep:
                 f"evaluate must return a list of {len(self.output_names)} arrays, not {found}",
                 where=self._where,
             )
-        return {
+        outputs = {
             name: self._checked(index, result)
             for index, (name, result) in enumerate(zip(self.output_names, results, strict=True))
         }
+        for index, output in enumerate(outputs.values()):
+            if np.isnan(output).any() and not any(np.isnan(array).any() for array in inputs):
+                raise CustomLayerError(
+                    f"output {index} holds {int(np.isnan(output).sum())} NaN of {output.size} numbers, the inputs none",
+                    where=self._where,
+                )
+        return outputs
 
     def _checked(self, index: int, result: object) -> NDArray[np.float32]:
         expected = self._shapes[index]

@@ -113,9 +113,15 @@ class NotMade(Scaled):
         raise ValueError("bad parameters")
 
 
+class Nan(Scaled):
+    def evaluate(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [np.full_like(inputs[0], np.nan)]
+
+
 @pytest.mark.parametrize(
     ("faulty", "says"),
     [
+        (Nan, "12 NaN of 12 numbers"),
         (WrongCount, "gives 0 shapes for 1 outputs"),
         (WrongRank, "impossible shape (3, 2, 2)"),
         (Raising, "KeyError"),
