@@ -21,6 +21,7 @@ from mltoolkit.converters.mil.target import (
 from mltoolkit.errors import ArgumentError, UnsupportedModelError, did_you_mean
 
 Size = int | SizeRange
+_MAX_RANK = 5
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,11 @@ def declare_interface(graph: ir.Graph, target: CoreMLTarget) -> DeclaredInterfac
             raise UnsupportedModelError(
                 f"the output {value.name!r} is an input; in Core ML they have different names",
                 fix="Give the source an Identity with another name there",
+            )
+        if value.shape is not None and len(value.shape) > _MAX_RANK:
+            raise UnsupportedModelError(
+                f"the output {value.name!r} has {len(value.shape)} dimensions",
+                fix="Core ML has at most five dimensions",
             )
     if not inputs and target.format == "mlmodel":
         raise UnsupportedModelError("the source has no inputs, which a neural network must have")
@@ -168,9 +174,9 @@ def _declare_input(value: ir.Value, name: str, target: CoreMLTarget) -> Declared
         raise UnsupportedModelError(
             f"not even the rank of the input {value.name!r} is known", fix="Give the source's input a shape"
         )
-    if len(value.shape) > 5:
+    if len(value.shape) > _MAX_RANK:
         raise UnsupportedModelError(
-            f"the input {value.name!r} has {len(value.shape)} dimensions", fix="Core ML has at most 5"
+            f"the input {value.name!r} has {len(value.shape)} dimensions", fix="Core ML has at most five dimensions"
         )
     source = [size if isinstance(size, int) else None for size in value.shape]
     symbols = [None if isinstance(size, int) else size.value or None for size in value.shape]
