@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+_ROUNDING = ("add", "ceil", "clip", "floor", "maximum", "minimum", "round", "sub")
+
 
 def half_precision_selector() -> Callable[[Any], bool]:
     """The option ``op_selector`` of coremltools' pass to float16: false for what shall stay float32."""
@@ -40,7 +42,10 @@ def _all_operations(block: Any) -> Iterator[Any]:
 
 
 def whole_number_operations(operations: list[Any]) -> set[Any]:
-    """The operations on floats whose every input comes from integers, and whose result becomes integers again."""
+    """The operations on floats whose every input comes from integers, and whose result becomes integers again.
+
+    What only rounds and limits a result that becomes integers, wherever it comes from, is one of them, too.
+    """
     whole: set[Any] = set()
     for operation in operations:
         computed = [var for var in _floats(operation.get_flattened_inputs()) if var.val is None]
@@ -49,13 +54,19 @@ def whole_number_operations(operations: list[Any]) -> set[Any]:
         if of_integers or (computed and all(var in whole for var in computed)):
             whole.update(results)
     needed: set[Any] = set()
+    rounded: set[Any] = set()
     kept: set[Any] = set()
     for operation in reversed(operations):
         computed = [var for var in _floats(operation.get_flattened_inputs()) if var in whole]
         if operation.op_type == "cast" and not _floats(operation.outputs):
             needed.update(computed)
-        elif any(var in needed for var in operation.outputs):
+            rounded.update(_floats(operation.get_flattened_inputs()))
+            continue
+        if any(var in needed for var in operation.outputs):
             needed.update(computed)
+            kept.add(operation)
+        if operation.op_type in _ROUNDING and any(var in rounded for var in operation.outputs):
+            rounded.update(_floats(operation.get_flattened_inputs()))
             kept.add(operation)
     return kept
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mltoolkit.converters.mil.context import NodeContext
 
 _IOS17 = 8
-_LOWEST = float(np.finfo(np.float32).min)
+# A threshold that no score is below, in either precision.
+_LOWEST = {"float32": float(np.finfo(np.float32).min), "float16": float(np.finfo(np.float16).min)}
 
 
 @writes("NonMaxSuppression")
@@ -72,5 +73,5 @@ def _kept(node: NodeContext, boxes: Any, scores: Any, sizes: tuple[int, int], ov
     if node.opset >= _IOS17:
         ranked = mb.reshape(x=scores, shape=[lists, 1, count])
         return mb.non_maximum_suppression(boxes=mb.transpose(x=boxes, perm=[0, 2, 1]), scores=ranked, **given)[2]
-    ranked = mb.reshape(x=scores, shape=[lists, count, 1])
-    return mb.non_maximum_suppression(boxes=boxes, scores=ranked, score_threshold=np.float32(_LOWEST), **given)[2]
+    ranked, lowest = mb.reshape(x=scores, shape=[lists, count, 1]), np.float32(_LOWEST[node.precision])
+    return mb.non_maximum_suppression(boxes=boxes, scores=ranked, score_threshold=lowest, **given)[2]

@@ -51,3 +51,18 @@ def test_everything_else_is_float16() -> None:
     numbers = {"i": RNG.integers(0, 9, (3, 4)).astype(np.int64)}
     checked = check_onnx(one_node("Cast", numbers, to=1), numbers, formats=["mlpackage"], precision="float16")
     assert types_of(checked, "cast")
+
+
+def test_codes_of_16_bits_stay_within_their_limits() -> None:
+    feeds = {"x": np.array([[-1e5, 1e5, 3.0, 700.0]], np.float32)}
+    constants = {"s": np.array(2.0, np.float32), "z": np.array(0, np.int16)}
+    check_onnx(one_node("QuantizeLinear", feeds, constants), feeds, formats=["mlpackage"], precision="float16")
+
+
+def test_suppression() -> None:
+    """The threshold that no score is below must be a number of float16, too."""
+    boxes = np.array([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [2, 2, 3, 3]]], np.float32)
+    feeds = {"b": boxes, "s": np.array([[[0.5, 0.75, 0.25]]], np.float32)}
+    limits = {"m": np.array([3]), "i": np.array([0.5], np.float32)}
+    model = one_node("NonMaxSuppression", feeds, limits)
+    check_onnx(model, feeds, formats=["mlpackage"], precision="float16")
