@@ -212,9 +212,3 @@ def convert_pad(context: LayerContext) -> Tensor:
     if fill is not None and mode == "constant":
         inputs.append(context.operand(fill, x).value)
     return context.like_input(context.op("Pad", *inputs, mode=mode))
-
-
-@converts_operation("Rearrange")
-def convert_rearrange(context: LayerContext) -> Tensor:
-    """``einops``' notation for reshape, transpose, reshape."""
-    context.refuse("its pattern is not followed", "keras.ops.reshape and keras.ops.transpose")

@@ -215,3 +215,24 @@ def test_angles():
     zeros, numbers = np.zeros((1, 3), np.float32), np.array([[-1.0, 0.0, 1.0]], np.float32)
     for y, x in ((zeros, numbers), (numbers, zeros), (zeros, zeros), (numbers, numbers[:, ::-1].copy())):
         check(ops.arctan2, (3,), (3,), inputs=[y, x])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sizes"),
+    [
+        ("b h w c -> b (h w) c", {}),
+        ("b (h p) (w q) c -> b (h w) (p q c)", {"p": 2, "q": 3}),
+        ("b h w c -> b c h w", {}),
+        ("b h w (n c) -> b n (h w) c", {"n": 2}),
+    ],
+)
+def test_rearrange(pattern, sizes):
+    x = keras.Input(batch_shape=(1, 4, 6, 8))  # Keras itself cannot rearrange an open batch
+    check_model(keras.Model(x, ops.rearrange(x, pattern, **sizes)))
+    check_model(keras.Model(x, ops.rearrange(layers.Conv2D(8, 1)(x), pattern, **sizes)))
+
+
+def test_patches_and_grey_pictures():
+    check(lambda x: ops.image.extract_patches(x, 2), (4, 6, 3))
+    check(lambda x: ops.image.extract_patches(x, (3, 2), strides=(1, 2), padding="same"), (5, 6, 3))
+    check(lambda x: ops.image.rgb_to_grayscale(x, data_format="channels_last"), (5, 6, 3))
