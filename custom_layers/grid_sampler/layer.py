@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mltoolkit.custom_layers.grid_sampler.bilinear import sample_border, sample_zeros
 from mltoolkit.custom_layers.grid_sampler.coordinates import affine_coordinates, reflect, to_pixels
 from mltoolkit.custom_layers.grid_sampler.stn_keras import sample_stn_keras
+from mltoolkit.custom_layers.parameters import size_parameter
 from mltoolkit.custom_layers.protocol import CustomLayer, Shape
 from mltoolkit.errors import ArgumentError, did_you_mean
 
@@ -68,18 +69,12 @@ class GridSampler(_Sampler):
 
     def __init__(self, parameters: dict[str, float | int | str | bool], weights: Sequence[NDArray[np.generic]]) -> None:
         super().__init__(parameters, weights)
-        self.height, self.width = (self._size(name) for name in ("output_height", "output_width"))
+        self.height, self.width = (size_parameter(self, name) for name in ("output_height", "output_width"))
         self.convention = str(self.parameters.get("convention", ""))
         if self.convention not in CONVENTIONS:
             raise ArgumentError(
                 f"convention of GridSampler is {self.convention!r}", fix=did_you_mean(self.convention, CONVENTIONS)
             )
-
-    def _size(self, name: str) -> int:
-        value = self.parameters.get(name)
-        if value is None or isinstance(value, (str, bool)) or int(value) != value or value < 1:
-            raise ArgumentError(f"GridSampler needs a whole number from 1 as {name}, not {value!r}")
-        return int(value)
 
     def output_shapes(self, input_shapes: Sequence[Shape]) -> list[Shape]:
         """[.., C, output_height, output_width]."""

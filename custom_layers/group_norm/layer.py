@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mltoolkit.custom_layers.parameters import size_parameter
 from mltoolkit.custom_layers.protocol import CustomLayer, Shape
 from mltoolkit.errors import ArgumentError
 
@@ -22,10 +23,7 @@ class GroupNorm(CustomLayer):
 
     def __init__(self, parameters: dict[str, float | int | str | bool], weights: Sequence[NDArray[np.generic]]) -> None:
         super().__init__(parameters, weights)
-        groups = self.parameters.get("num_groups")
-        if not isinstance(groups, (int, float)) or isinstance(groups, bool) or int(groups) != groups or groups < 1:
-            raise ArgumentError(f"{self.class_name} needs a whole number from 1 as num_groups, not {groups!r}")
-        self.groups = int(groups)
+        self.groups = size_parameter(self, "num_groups")
         self.epsilon = float(self.parameters.get("epsilon", 1e-5))
         if len(self.weights) not in (0, 2):
             raise ArgumentError(f"{self.class_name} has scale and shift or no weights, not {len(self.weights)}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mltoolkit.custom_layers.parameters import size_parameter
 from mltoolkit.custom_layers.protocol import CustomLayer, Shape
 from mltoolkit.errors import ArgumentError
 
@@ -21,10 +22,7 @@ class PixelShuffle(CustomLayer):
 
     def __init__(self, parameters: dict[str, float | int | str | bool], weights: Sequence[NDArray[np.generic]]) -> None:
         super().__init__(parameters, weights)
-        factor = self.parameters.get("upscale_factor")
-        if not isinstance(factor, (int, float)) or isinstance(factor, bool) or int(factor) != factor or factor < 1:
-            raise ArgumentError(f"PixelShuffle needs a whole number from 1 as upscale_factor, not {factor!r}")
-        self.factor = int(factor)
+        self.factor = size_parameter(self, "upscale_factor")
 
     def output_shapes(self, input_shapes: Sequence[Shape]) -> list[Shape]:
         """[.., C, H·r, W·r]."""
