@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mltoolkit.converters.hooks import Hook, HookedLayer
 from mltoolkit.converters.keras.tensors import Tensor
+from mltoolkit.converters.keras.tracing import symbolic_shapes
 from mltoolkit.custom_layers.description import CustomLayerDescription
 from mltoolkit.graph.builder import Dimension, shape_of
 
@@ -29,6 +30,8 @@ def apply_hook(context: LayerContext, hook: Hook) -> list[Tensor]:
         walk.layouts.channels_first(tensor) if _is_feature_map(context, tensor.rank) else walk.layouts.logical(tensor)
         for tensor in context.inputs
     ]
+    if not context.output_shapes:  # a layer inside of a layer
+        context.output_shapes = tuple(symbolic_shapes(context, walk.keras))
     output_shapes = [_channels_first_shape(context, shape) for shape in context.output_shapes]
     layer = HookedLayer(
         name=context.name,

@@ -27,14 +27,7 @@ def trace(context: LayerContext, keras: Any) -> tuple[Any, list[Tensor]]:
     """
     if not context.inputs:
         context.refuse("it has no input")
-    inputs = list(dict.fromkeys(context.inputs))
-    symbols = {
-        id(tensor): keras.Input(
-            batch_shape=[size if isinstance(size, int) else None for size in tensor.shape],
-            dtype=keras_dtype(dtype_of(tensor.value)),
-        )
-        for tensor in inputs
-    }
+    inputs, symbols = _symbols(context, keras)
     call = context.source.call if hasattr(context.source, "call") else context.source
     kwargs = dict(context.kwargs)
     if "training" in inspect.signature(call).parameters:
@@ -48,6 +41,33 @@ def trace(context: LayerContext, keras: Any) -> tuple[Any, list[Tensor]]:
             f"({type(error).__name__}: {_first_line(error)})",
             "a call that uses keras.layers and keras.ops only",
         )
+
+
+def symbolic_shapes(context: LayerContext, keras: Any) -> list[tuple[int | None, ...]]:
+    """Keras' shapes of the outputs of one call of a layer.
+
+    Raises:
+        LayerRefused: Keras cannot tell.
+    """
+    _, symbols = _symbols(context, keras)
+    try:
+        outputs = context.source(*_replaced(context.args, symbols), **_replaced(context.kwargs, symbols))
+        return [tuple(output.shape) for output in keras.tree.flatten(outputs)]
+    except Exception as error:  # as above
+        context.refuse(f"Keras cannot tell the shape of its output ({type(error).__name__}: {_first_line(error)})")
+
+
+def _symbols(context: LayerContext, keras: Any) -> tuple[list[Tensor], dict[int, Any]]:
+    """The tensors that are given, once each, and by their identity a symbolic tensor for each."""
+    inputs = list(dict.fromkeys(context.inputs))
+    symbols = {
+        id(tensor): keras.Input(
+            batch_shape=[size if isinstance(size, int) else None for size in tensor.shape],
+            dtype=keras_dtype(dtype_of(tensor.value)),
+        )
+        for tensor in inputs
+    }
+    return inputs, symbols
 
 
 def _first_line(error: Exception) -> str:

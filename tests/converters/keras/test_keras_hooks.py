@@ -172,3 +172,13 @@ def test_the_grid_sampler_needs_a_hook():
         "padding_mode": "border",
         "convention": "",
     }
+
+
+def test_a_hook_for_a_layer_inside_of_a_layer():
+    x = keras.Input((3, 8, 8, 2))
+    inner = layers.Conv2D(4, 3, name="inner")
+    model = keras.Model(x, layers.TimeDistributed(inner)(x))
+    hooks = HookSet({"inner": lambda layer: CustomLayerDescription("MyConvolution", weights=layer.weights)})
+    source = import_keras(model, hooks=hooks)
+    (node,) = [node for node in source.model.graph if node.domain == CUSTOM_DOMAIN]
+    assert [tuple(value.shape) for value in (*node.inputs, *node.outputs)] == [(3, 2, 8, 8), (3, 4, 6, 6)]
