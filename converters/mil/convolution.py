@@ -29,10 +29,13 @@ def write_conv(node: NodeContext) -> Any:
         if node.opset < 7 and not node.is_network:
             node.refuse("SAME_LOWER over a flexible size came with iOS16", "minimum_deployment_target='iOS16'")
         padding = {"pad_type": "same_lower"}
+    x = node.input(0)
+    if window.pads is not None:
+        x, padding["pad"] = _with_pad_before(x, window.mil_pads)
     bias = node.optional(2)
     inside = bias if bias is not None and fixed and node.constant(2) is not None else None
     result = node.mb.conv(
-        x=node.input(0),
+        x=x,
         weight=node.input(1),
         bias=inside,
         strides=list(window.strides),
@@ -43,6 +46,21 @@ def write_conv(node: NodeContext) -> Any:
     if bias is None or inside is not None:
         return result
     return node.mb.add(x=result, y=node.mb.reshape(x=bias, shape=[1, -1] + [1] * len(kernel)))
+
+
+def _with_pad_before(x: Any, pads: list[int]) -> tuple[Any, list[int]]:
+    """What an operation before the convolution pads with zeros, and the padding of both together.
+
+    Keras and PyTorch often pad in a layer of its own, which costs the device a copy of the image.
+    """
+    operation = x.op
+    if operation is None or operation.op_type != "pad" or operation.mode.val != "constant":
+        return x, pads
+    before = operation.pad.val
+    # What is padded counts from the last axis.
+    if before is None or operation.constant_val.val != 0 or any(before[: -len(pads)]) or len(before) < len(pads):
+        return x, pads
+    return operation.x, [int(size + more) for size, more in zip(pads, before[-len(pads) :], strict=True)]
 
 
 def _check_computed_kernel(node: NodeContext, axes: int, groups: int, dilations: tuple[int, ...]) -> None:

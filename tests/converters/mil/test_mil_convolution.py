@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from checking import check_onnx, one_node
+from checking import check_onnx, finished, one_node
+from onnx import TensorProto, helper, numpy_helper
 
 RNG = np.random.default_rng(7)
 
@@ -38,3 +39,28 @@ def test_conv(size, kernel, attributes, groups, bias):
 def test_conv_with_computed_kernel(size):
     feeds = {"x": random(1, 4, *size), "w": random(6, 4, *[3] * len(size)), "b": random(6)}
     check_onnx(one_node("Conv", feeds), feeds)
+
+
+@pytest.mark.parametrize(
+    ("pads", "value", "left"),
+    [((0, 0, 1, 0, 0, 0, 2, 1), 0.0, 0), ((0, 0, 1, 0, 0, 0, 2, 1), 1.0, 1), ((0, 1, 1, 0, 0, 0, 2, 1), 0.0, 1)],
+)
+def test_padding_before_is_the_convolution_s_own(pads, value, left):
+    x = random(1, 4, 9, 8)
+    weight = random(6, 4 + pads[1], 3, 3)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Pad", ["x", "p", "v"], ["padded"]),
+            helper.make_node("Conv", ["padded", "w"], ["y"], pads=[0, 1, 0, 1], strides=[2, 2]),
+        ],
+        "padded",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(np.array(pads), "p"),
+            numpy_helper.from_array(np.array(value, np.float32), "v"),
+            numpy_helper.from_array(weight, "w"),
+        ],
+    )
+    for checked in check_onnx(finished(graph), {"x": x}).values():
+        assert checked.written.operations.get("pad", 0) == left
