@@ -13,6 +13,7 @@ from mltoolkit.converters.mil.building import BuiltProgram, build_program
 from mltoolkit.converters.mil.compressed_networks import has_records, restore_codes
 from mltoolkit.converters.mil.compressed_weights import forget_codes, with_needed_target
 from mltoolkit.converters.mil.custom import fill_custom_layers
+from mltoolkit.converters.mil.deferred_weights import deferred_weights
 from mltoolkit.converters.mil.description import describe
 from mltoolkit.converters.mil.half_precision import half_precision_selector
 from mltoolkit.converters.mil.interface import DeclaredInterface, declare_interface
@@ -24,7 +25,7 @@ from mltoolkit.converters.mil.target import CoreMLTarget
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.errors import MLToolkitError, UnsupportedModelError
 from mltoolkit.formats.protobuf import new_model
-from mltoolkit.graph.passes.weight_codes import DecodeWeights
+from mltoolkit.graph.passes.weight_codes import DecodeWeights, decodes_weight
 
 # Passes that are left out: names are made here; int16 would bring other numbers in; fuse_stack_split of coremltools 9.0
 # takes whatever follows the split for a squeeze and fails on anything else.
@@ -95,8 +96,8 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
 
 
 def _with_decoded_weights(source: SourceModel) -> SourceModel:
-    """The source with DequantizeLinear of constants as weights that know how they were stored."""
-    if not any(node.op_type == "DequantizeLinear" for node in source.model.graph):
+    """The source with decoded constants (DequantizeLinear, say) as weights that know how they were stored."""
+    if not any(decodes_weight(node) for node in source.model.graph):
         return source
     model = source.model.clone()
     DecodeWeights()(model)
@@ -130,17 +131,19 @@ def _to_spec(
     # Once, at the end, instead of after each of a hundred passes: that took half of the time.
     built.program.validate = lambda **_options: None
     try:
-        spec, program = converter.mil_convert_to_proto(
-            built.program,
-            "milinternal",
-            "mlprogram" if target.format == "mlpackage" else "neuralnetwork",
-            converter.ConverterRegistry,
-            main_pipeline=pipeline,
-            specification_version=ct.target(target.specification_version),
-            use_default_fp16_io=False,
-            skip_model_load=True,
-            **options,
-        )
+        with deferred_weights() as deferred:
+            spec, program = converter.mil_convert_to_proto(
+                built.program,
+                "milinternal",
+                "mlprogram" if target.format == "mlpackage" else "neuralnetwork",
+                converter.ConverterRegistry,
+                main_pipeline=pipeline,
+                specification_version=ct.target(target.specification_version),
+                use_default_fp16_io=False,
+                skip_model_load=True,
+                **options,
+            )
+            deferred.fill(spec)
         del program.validate
         program.validate()
     except (MemoryError, MLToolkitError):

@@ -1,11 +1,13 @@
 """Weights that the source stores compressed, as codes in the ONNX file.
 
     float16           Cast(float16)
-    linear            DequantizeLinear(codes), and where the bias is no whole zero point, Add(bias)
+    linear            DequantizeLinear(codes), and where the bias is no whole zero point, Add(bias); for a MatMul Cast,
+                      Sub and Mul, as onnxruntime multiplies by what DequantizeLinear gives in 8 bits (46 dB)
     lookup table      Gather(table, Cast(codes))
 
-Codes of up to 4 bits are (u)int4, others (u)int8. Each form decodes to just the float32 values of the hub. What it has
-no form for (several tables, blocks along two axes, sparse weights) stays float32.
+Codes of up to 4 bits are (u)int4, others (u)int8. Each form decodes to just the float32 values of the hub; but for an
+offset that is no whole number (iOS 18), which becomes a bias, so that float32 rounds otherwise. What ONNX has no form
+for (several tables, blocks along two axes, sparse weights) stays float32.
 """
 
 from __future__ import annotations
@@ -61,9 +63,8 @@ class _CodeWriter:
             layout = _layout(coded.scale.shape, coded.codes.shape)
             # A bias is added as it is: one for all, or one for each index of an axis.
             plain = layout is not None and "block_size" not in layout
-            possible = layout is not None and (
-                _exact_zero_point(coded) is not None or (plain and coded.bias is not None)
-            )
+            blocks = _exact_zero_point(coded) is not None and not _is_multiplied(value)
+            possible = layout is not None and (plain or blocks)
         else:
             possible = isinstance(coded, HalfWeight)
         return cls(graph, value, coded) if possible else None
@@ -96,6 +97,8 @@ class _CodeWriter:
     def _linear(self, coded: LinearWeight) -> ir.Value:
         zero_point = _exact_zero_point(coded)
         layout = _layout(coded.scale.shape, coded.codes.shape) or {}
+        if zero_point is not None and "block_size" not in layout and _is_multiplied(self._value):
+            return self._spelled_out(coded, zero_point)
         inputs = [
             self._constant(_narrow(coded.codes, coded.bits), "codes"),
             self._constant(_laid_out(coded.scale, coded.codes.shape, layout), "scale"),
@@ -104,10 +107,26 @@ class _CodeWriter:
             whole = _laid_out(zero_point.astype(coded.codes.dtype), coded.codes.shape, layout)
             inputs.append(self._constant(_narrow(whole, coded.bits), "zero_point"))
         decoded = self._node("DequantizeLinear", inputs, **layout)
-        if zero_point is not None or coded.bias is None or not coded.bias.any():
+        if zero_point is not None:
+            return decoded
+        bias = coded.bias
+        if bias is None:
+            assert coded.zero_point is not None
+            bias = -coded.scale * coded.zero_point
+        if not bias.any():
             return decoded
         decoded.type, decoded.shape = self._value.type, self._value.shape
-        return self._node("Add", [decoded, self._constant(coded.bias, "bias")])
+        return self._node("Add", [decoded, self._constant(bias, "bias")])
+
+    def _spelled_out(self, coded: LinearWeight, zero_point: NDArray[np.float32]) -> ir.Value:
+        """What DequantizeLinear does, in single operations."""
+        codes = self._constant(_narrow(coded.codes, coded.bits), "codes")
+        value = self._node("Cast", [codes], to=ir.DataType.FLOAT)
+        for operation, parameter, neutral in (("Sub", zero_point, 0), ("Mul", coded.scale, 1)):
+            if (parameter != neutral).any():
+                value.type, value.shape = self._value.type, self._value.shape
+                value = self._node(operation, [value, self._constant(parameter.astype(np.float32), operation.lower())])
+        return value
 
     def _constant(self, array: NDArray[Any], role: str) -> ir.Value:
         name, number = f"{self._value.name}/{role}", 1
@@ -125,6 +144,11 @@ class _CodeWriter:
         output.name = f"{self._value.name}/{op_type}/out"
         self._nodes.append(node)
         return output
+
+
+def _is_multiplied(value: ir.Value) -> bool:
+    """Whether a MatMul reads the weight: onnxruntime computes DequantizeLinear and MatMul in 8 bits (46 dB)."""
+    return any(use.node.op_type == "MatMul" for use in value.uses())
 
 
 def _layout(counts: tuple[int, ...], shape: tuple[int, ...]) -> dict[str, int] | None:

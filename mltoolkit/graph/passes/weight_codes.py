@@ -27,6 +27,8 @@ from mltoolkit.graph.quantization_record import (
 
 # Smaller constants are no weights.
 _MIN_ELEMENTS = 128
+# Codes have at most 8 bits.
+_MAX_TABLE = 256
 _CODES = {
     ir.DataType.UINT8: (8, False),
     ir.DataType.INT8: (8, True),
@@ -37,15 +39,7 @@ _Decoded = tuple[NDArray[np.float32], QuantizationRecord]
 
 
 class DecodeWeights(ir.passes.InPlacePass):
-    """Replace what decodes constant codes by initializers that carry a record.
-
-    Args:
-        dequantize: patterns 1 and 2 too; without them only what other passes would fold.
-    """
-
-    def __init__(self, *, dequantize: bool = True) -> None:
-        super().__init__()
-        self._dequantize = dequantize
+    """Replace what decodes constant codes by initializers that carry a record."""
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrite the main graph; see the module's docstring."""
@@ -53,13 +47,36 @@ class DecodeWeights(ir.passes.InPlacePass):
         for node in list(graph):
             if node.graph is not graph or node.domain not in ("", "ai.onnx") or len(node.outputs) != 1:
                 continue
-            found = _decode(node) if self._dequantize or node.op_type != "DequantizeLinear" else None
+            found = _decode(node) if decodes_weight(node) else None
             if found is None:
                 continue
             last, (values, record) = found
             _replace(graph, last, values, record)
             modified = True
         return ir.passes.PassResult(model, modified)
+
+
+def decodes_weight(node: ir.Node) -> bool:
+    """Whether a node may begin one of the patterns: other passes should leave it to this one."""
+    given = node.inputs[0] if node.inputs else None
+    tensor = None if given is None else given.const_value
+    if tensor is None or given is None or node.domain not in ("", "ai.onnx"):
+        return False
+    if node.op_type == "DequantizeLinear":
+        return tensor.dtype in _CODES and tensor.size >= _MIN_ELEMENTS
+    if node.op_type == "Cast":
+        return tensor.dtype == ir.DataType.FLOAT16 and tensor.size >= _MIN_ELEMENTS
+    if node.op_type != "Gather" or tensor.dtype != ir.DataType.FLOAT:
+        return False
+    return len(tensor.shape) == 1 and 2 <= tensor.size <= _MAX_TABLE and _number_of_indices(node) >= _MIN_ELEMENTS
+
+
+def _number_of_indices(node: ir.Node) -> int:
+    source = node.inputs[1]
+    producer = None if source is None else source.producer()
+    if producer is not None and producer.op_type == "Cast":
+        source = producer.inputs[0]
+    return 0 if source is None or source.const_value is None else source.const_value.size
 
 
 def _decode(node: ir.Node) -> tuple[ir.Node, _Decoded] | None:
@@ -154,7 +171,7 @@ def _look_up(node: ir.Node) -> _Decoded | None:
         indices = _constant(producer, 0)
     if table is None or indices is None or table.ndim != 1 or table.dtype != np.float32:
         return None
-    if not 2 <= table.size <= 256 or indices.size < max(_MIN_ELEMENTS, table.size):
+    if not 2 <= table.size <= _MAX_TABLE or indices.size < max(_MIN_ELEMENTS, table.size):
         return None
     numbers = indices.astype(np.int64)
     if numbers.min() < -table.size or numbers.max() >= table.size:

@@ -194,3 +194,24 @@ def test_what_is_given_stays_as_it_is() -> None:
     before = ir.to_proto(source.model).SerializeToString(deterministic=True)
     to_onnx(source, quantize_dequantize=True)
     assert ir.to_proto(source.model).SerializeToString(deterministic=True) == before
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_products_of_codes_are_computed_in_float32(tmp_path: Path, bits: int) -> None:
+    from mltoolkit.graph.quantization_record import AffineRecord, attach_record
+
+    rng = np.random.default_rng(bits)
+    builder = GraphBuilder("product")
+    x = builder.input("x", np.float32, (1, 5, 64))
+    values = (rng.integers(0, 1 << bits, (64, 48)).astype(np.float32) - 5) * np.float32(0.03)
+    weights = builder.constant(values, "weights")
+    one = np.ones((1, 1), np.float32)
+    attach_record(weights, AffineRecord(bits, False, np.float32(0.03) * one, 5 * one))
+    y = builder.op("MatMul", x, weights)
+    y.name = "y"
+    path = export_graph(SourceModel(builder.finish([y]), "test"), tmp_path / "p.onnx", quantize_dequantize=True)
+    assert path.stat().st_size < values.nbytes / 2
+    data = rng.normal(size=(1, 5, 64)).astype(np.float32)
+    # onnxruntime's own choice of kernels, as a user has it.
+    decibels = snr_db((data @ values).astype(np.float64), run(path, {"x": data})["y"].astype(np.float64))
+    assert decibels >= 100, f"{decibels:.1f} dB"
