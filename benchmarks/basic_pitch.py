@@ -32,6 +32,7 @@ def _sounds() -> dict[str, NDArray[np.float32]]:
     noise = np.random.default_rng(0).normal(size=_SAMPLES)
     chord = 0.2 * sum(np.sin(2 * np.pi * pitch * seconds) for pitch in (220, 277.2, 329.6))
     sounds = {"noise": noise, "quiet noise": 0.05 * noise, "chord and noise": chord + 0.02 * noise, "chord": chord}
+    sounds["silence"] = np.zeros(_SAMPLES)
     return {name: np.asarray(sound, np.float32).reshape(1, -1, 1) for name, sound in sounds.items()}
 
 

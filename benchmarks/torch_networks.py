@@ -44,6 +44,7 @@ class Bottleneck(nn.Module):
             nn.ReLU(),
             *_conv(width, outputs, 1),
         )
+        self.last_norm = self.branch[-1]
         same = stride == 1 and inputs == outputs
         self.shortcut = nn.Identity() if same else nn.Sequential(*_conv(inputs, outputs, 1, stride))
 
@@ -81,6 +82,7 @@ class InvertedResidual(nn.Module):
         wide = inputs * expansion
         widen = [*_conv(inputs, wide, 1), nn.ReLU6()] if expansion != 1 else []
         self.layers = nn.Sequential(*widen, *_conv(wide, wide, 3, stride, wide), nn.ReLU6(), *_conv(wide, outputs, 1))
+        self.last_norm = self.layers[-1]
         self.same = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
@@ -153,6 +155,8 @@ class Network:
     x: Tensor
 
 
+# Of the last batch normalisation of a residual branch.
+_BRANCH_SCALE = 0.2
 _PICTURE = (1, 3, 224, 224)
 _SEQUENCE = (1, 50, 256)
 _NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -174,6 +178,11 @@ def make_network(name: str, seed: int = 0) -> Network:
     with torch.no_grad():
         for norm in norms:
             norm.momentum = None
+        for module in model.modules():
+            if isinstance(module, Bottleneck) or (isinstance(module, InvertedResidual) and module.same):
+                # A branch that adds little to what it stands beside, as trained ones do: else differences grow with
+                # the depth, and no two ways of rounding agree.
+                nn.init.constant_(module.last_norm.weight, _BRANCH_SCALE)
         if norms:
             # Running averages keep activations of order one through the whole depth.
             model.train()(torch.cat([x, torch.randn(3, *shape[1:])]))
