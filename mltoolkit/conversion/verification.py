@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mltoolkit.conversion.array_check import DEFAULT_TOLERANCE, check_arrays
@@ -95,6 +96,22 @@ def source_inputs(imported: Imported, model: Model, renamed: Mapping[str, str]) 
     return inputs
 
 
+# Where values are rounded to 8 bits while the model runs, another order of float32 sums moves some by a whole step, and
+# onnxruntime's integer kernels round on their own. Measured on a detector of 42 convolutions: 47 dB, as far as its
+# quantization is from the float model.
+ROUNDED_TOLERANCE = 30.0
+
+
+def _rounds_values(model: ir.Model) -> bool:
+    """Whether a model quantizes what it computes, not only its weights."""
+    return any(
+        node.op_type in ("QuantizeLinear", "DynamicQuantizeLinear")
+        and node.inputs[0] is not None
+        and node.inputs[0].const_value is None
+        for node in model.graph
+    )
+
+
 class _Verifier:
     def __init__(self, imported: Imported, model: Model, renamed: Mapping[str, str], options: Options) -> None:
         self._imported = imported
@@ -102,6 +119,10 @@ class _Verifier:
         self._renamed = renamed
         self._tolerance = options.tolerance_db or DEFAULT_TOLERANCE[options.target.precision]
         self._hub_tolerance = options.tolerance_db or DEFAULT_TOLERANCE["float32"]
+        if options.tolerance_db is None and imported.hub is not None and _rounds_values(imported.hub.model):
+            self._tolerance, self._hub_tolerance = (
+                min(tolerance, ROUNDED_TOLERANCE) for tolerance in (self._tolerance, self._hub_tolerance)
+            )
         classifier = options.target.classifier
         self._scores = (classifier.probabilities if classifier is not None else None) or ""
         self._checks: list[OutputCheck] = []
