@@ -7,13 +7,17 @@ have no such form; it then stays a custom layer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
 
 from mltoolkit.converters.hooks import HookedLayer
+from mltoolkit.converters.source_model import SourceModel
+from mltoolkit.custom_layers.description import CustomLayerDescription
 from mltoolkit.custom_layers.registry import CustomLayerSet
 from mltoolkit.custom_layers.shipped import shipped_layer
+from mltoolkit.graph.builder import CUSTOM_DOMAIN, GraphBuilder, known_shape
 
 NativeForm = Callable[[HookedLayer], "ir.Value | None"]
 
@@ -26,6 +30,49 @@ def native_form(class_name: str, classes: CustomLayerSet) -> NativeForm | None:
     if class_name not in _FORMS or classes.known([class_name]).get(class_name) is not shipped_layer(class_name):
         return None
     return _FORMS[class_name]
+
+
+def with_native_operations(source: SourceModel, classes: CustomLayerSet) -> SourceModel:
+    """A model whose custom nodes are built of operators as far as these can; the given one stays as it is."""
+    forms = {name: native_form(item.class_name, classes) for name, item in source.custom_layers.items()}
+    if not any(forms.values()):
+        return source
+    model, left = source.model.clone(), dict(source.custom_layers)
+    names = [value.name for node in model.graph for value in node.outputs] + list(model.graph.initializers)
+    for node in list(model.graph):
+        form = forms.get(node.name or "") if node.domain == CUSTOM_DOMAIN else None
+        if form is None:
+            continue
+        builder = GraphBuilder("native")
+        builder.reserve(name for name in names if name)
+        with builder.scope(node.name or ""):
+            result = form(_described(node, left[node.name or ""], builder))
+        if result is None:
+            continue
+        (output,) = node.outputs
+        builder.splice(model.graph, node)
+        ir.convenience.replace_all_uses_with(output, result, replace_graph_outputs=True)
+        result.name, output.name = output.name, None
+        model.graph.remove(node, safe=True)
+        names += [value.name for value in model.graph.initializers.values()]
+        del left[node.name or ""]
+    return replace(source, model=model, custom_layers=left)
+
+
+def _described(node: ir.Node, description: CustomLayerDescription, builder: GraphBuilder) -> HookedLayer:
+    inputs = [value for value in node.inputs if value is not None]
+    return HookedLayer(
+        name=node.name or "",
+        class_name=description.class_name,
+        domain="",
+        config=description.parameters,
+        weights=description.weights,
+        input_shapes=[known_shape(value) for value in inputs],
+        output_shapes=[known_shape(value) for value in node.outputs],
+        source=node,
+        inputs=inputs,
+        builder=builder,
+    )
 
 
 def _swish(layer: HookedLayer) -> ir.Value | None:

@@ -12,8 +12,10 @@ from mltoolkit.conversion.options import Options
 from mltoolkit.conversion.renaming import RenamedReference, rename
 from mltoolkit.converters.mil.target import ArrayInput, Classifier, CoreMLTarget, ImageInput, ImageOutput, SizeRange
 from mltoolkit.converters.mil.write import write_core_ml
+from mltoolkit.converters.native_custom_layers import with_native_operations
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.converters.unsupported import unsupported_error
+from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import UnsupportedLayersError
 from mltoolkit.graph.builder import Dimension, known_shape
 from mltoolkit.model import Model
@@ -83,6 +85,8 @@ def write_model(hub: SourceModel, options: Options, notes: list[str] | None = No
     Returns:
         The model, and the names of inputs and outputs that the format does not permit with those that stand for them.
     """
+    if options.target.format == "mlpackage":
+        hub = with_native_operations(hub, CustomLayerSet(options.custom_layers))
     try:
         written = write_core_ml(hub, options.target)
     except UnsupportedLayersError as error:

@@ -276,6 +276,12 @@ class GraphBuilder:
             self._names.add(wanted)
             value.name = wanted
 
+    def splice(self, graph: ir.Graph, before: ir.Node) -> None:
+        """Put the collected nodes and constants into a graph that their inputs come from, before one of its nodes."""
+        for value in self._initializers:
+            graph.register_initializer(value)
+        graph.insert_before(before, self._nodes)
+
     def finish(self, outputs: Sequence[ir.Value]) -> ir.Model:
         """Close the graph. ``outputs`` must carry their final names."""
         graph = ir.Graph(

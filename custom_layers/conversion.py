@@ -1,0 +1,67 @@
+"""Conversion functions for the Keras forms of the layers that mltoolkit brings.
+
+>>> import mltoolkit as mlt
+>>> from mltoolkit.custom_layers import CONVERSION_FUNCTIONS
+>>> mlt.convert(keras_model, custom_conversion_functions=CONVERSION_FUNCTIONS)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mltoolkit.custom_layers.description import CustomLayerDescription
+
+if TYPE_CHECKING:
+    from mltoolkit.converters.hooks import HookedLayer
+
+
+def convert_grid_sampler(layer: HookedLayer) -> CustomLayerDescription:
+    """GridSampler with its sizes and conventions."""
+    return _described(
+        layer,
+        "samples a picture through an affine map",
+        ("output_height", "output_width", "align_corners", "padding_mode", "convention"),
+    )
+
+
+def convert_group_norm(layer: HookedLayer) -> CustomLayerDescription:
+    """GroupNorm; scale and shift are its weights."""
+    return _described(layer, "normalizes over groups of channels", ("num_groups", "epsilon"), weights=True)
+
+
+def convert_mish(layer: HookedLayer) -> CustomLayerDescription:
+    """Mish, which has no parameters."""
+    return _described(layer, "x · tanh(ln(1 + eˣ))", ())
+
+
+def convert_pixel_shuffle(layer: HookedLayer) -> CustomLayerDescription:
+    """PixelShuffle with its factor."""
+    return _described(layer, "moves channels into blocks of pixels", ("upscale_factor",))
+
+
+def convert_swish(layer: HookedLayer) -> CustomLayerDescription:
+    """Swish; a learned β is a weight, a fixed one a parameter."""
+    learned = bool(layer.weights)
+    return _described(layer, "x · σ(βx)", () if learned else ("beta",), weights=learned)
+
+
+def _described(
+    layer: HookedLayer, text: str, parameters: tuple[str, ...], *, weights: bool = False
+) -> CustomLayerDescription:
+    return CustomLayerDescription(
+        class_name=layer.class_name,
+        description=text,
+        parameters={name: layer.parameters[name] for name in parameters if name in layer.parameters},
+        weights=list(layer.weights) if weights else (),
+    )
+
+
+# Keras class name → conversion function, for mlt.convert(..., custom_conversion_functions=…).
+CONVERSION_FUNCTIONS: dict[str, Callable[[HookedLayer], CustomLayerDescription]] = {
+    "GridSampler": convert_grid_sampler,
+    "GroupNorm": convert_group_norm,
+    "Mish": convert_mish,
+    "PixelShuffle": convert_pixel_shuffle,
+    "Swish": convert_swish,
+}
