@@ -50,12 +50,6 @@ def _transposed(node: SourceNode, index: int) -> ir.Value:
     return node.op("Transpose", node.input(index), perm=[*range(rank - 2), rank - 1, rank - 2])
 
 
-@adapts("Inverse", domain=CONTRIB)
-def adapt_inverse(node: SourceNode) -> Sequence[ir.Value]:
-    """Only known by its closest form."""
-    raise RefusedNode("Core ML does not invert matrices", "a constant that is inverted beforehand")
-
-
 @adapts("GridSample", domain=CONTRIB)
 def adapt_grid_sample(node: SourceNode) -> Sequence[ir.Value]:
     """GridSample with the first names of its modes."""
