@@ -20,6 +20,9 @@ from mltoolkit.errors import UnsupportedLayersError
 from mltoolkit.graph.builder import Dimension, known_shape
 from mltoolkit.model import Model
 
+# Bytes of weights from which on it pays to look for garbage at once.
+_LARGE = 1 << 24
+
 
 def settle_names(imported: Imported, options: Options) -> Options:
     """Rename what was asked for, in the hub, in the reference and in the target.
@@ -96,7 +99,11 @@ def write_model(hub: SourceModel, options: Options, notes: list[str] | None = No
         model = Model(written.spec, custom_layers=options.custom_layers, weights_dir=written.weights_dir)
     finally:
         # coremltools' programs are cycles, which hold copies of all weights until they are collected.
-        gc.collect()
+        if (
+            sum(value.const_value.nbytes for value in hub.model.graph.initializers.values() if value.const_value)
+            > _LARGE
+        ):
+            gc.collect()
         if written.weights_dir is not None:
             shutil.rmtree(written.weights_dir, ignore_errors=True)
     if notes is not None:
