@@ -137,4 +137,4 @@ def write_clip(node: NodeContext) -> Any:
 
 def _zeros(node: NodeContext, x: Any) -> Any:
     """A zero that a selection broadcasts."""
-    return np.zeros((1,) * max(x.rank, 1), np.float32)
+    return np.zeros((1,) * x.rank, np.float32)[()]

@@ -63,7 +63,7 @@ def write_log(node: NodeContext) -> Any:
     if not node.is_network:
         return result
     # A neural network always adds something, so that it knows no logarithm of 0.
-    return mb.select(cond=mb.equal(x=x, y=np.float32(0)), a=np.full((1,) * x.rank, -np.inf, np.float32), b=result)
+    return mb.select(cond=mb.equal(x=x, y=np.float32(0)), a=np.full((1,) * x.rank, -np.inf, np.float32)[()], b=result)
 
 
 @writes("Reciprocal")
