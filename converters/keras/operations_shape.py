@@ -9,7 +9,7 @@ import numpy as np
 from mltoolkit.converters.keras.context import LayerContext
 from mltoolkit.converters.keras.elementwise import operands
 from mltoolkit.converters.keras.registry import converts_operation
-from mltoolkit.converters.keras.reshaping import permuted, reshaped
+from mltoolkit.converters.keras.reshaping import pad_constant, permuted, reshaped
 from mltoolkit.converters.keras.tensors import Tensor
 
 
@@ -207,8 +207,10 @@ def convert_pad(context: LayerContext) -> Tensor:
         context.refuse(f"its mode is {source.mode!r}", "the modes constant, edge and reflect")
     widths = np.broadcast_to(np.asarray(source.pad_width), (x.rank, 2))
     begins, ends = (x.stored_order([int(width) for width in widths[:, side]]) for side in (0, 1))
-    fill = context.argument("constant_values")
-    inputs = [x.value, context.constant([*begins, *ends])]
-    if fill is not None and mode == "constant":
-        inputs.append(context.operand(fill, x).value)
-    return context.like_input(context.op("Pad", *inputs, mode=mode))
+    if mode == "constant":
+        fill = context.argument("constant_values")
+        if isinstance(fill, Tensor):
+            context.refuse("its value is computed by the model", "a constant value")
+        number = 0 if fill is None else context.array(fill).item()
+        return context.like_input(pad_constant(context, x.value, begins, ends, number))
+    return context.like_input(context.op("Pad", x.value, context.constant([*begins, *ends]), mode=mode))

@@ -18,7 +18,17 @@ from mltoolkit.graph.builder import shape_of
 def convert_max_pooling(context: LayerContext) -> Tensor:
     """The greatest of each window; padding never wins."""
     value = context.feature_map()
-    return context.feature_result(context.builder.op("MaxPool", value, attributes=_attributes(context, value)))
+    attributes = _attributes(context, value)
+    pads = attributes.pop("pads", ())
+    # Rather as auto_pad: onnxruntime (1.31) merges pads with those of a Pad in front, whose zeros may well win. But
+    # it pads windows that are smaller than their steps wrongly.
+    if not any(pads):
+        attributes.setdefault("auto_pad", "VALID")
+    elif all(size >= stride for size, stride in zip(*_window(context, value), strict=True)):
+        attributes["auto_pad"] = "SAME_UPPER"
+    else:
+        attributes["pads"] = pads
+    return context.feature_result(context.builder.op("MaxPool", value, attributes=attributes))
 
 
 @converts_operation("AveragePool")
@@ -40,11 +50,16 @@ def convert_average_pooling(context: LayerContext) -> Tensor:
 
 
 def _attributes(context: LayerContext, value: ir.Value) -> dict[str, Any]:
+    window, strides = _window(context, value)
+    pads = padding_attributes(context.source.padding, shape_of(value)[2:], window, strides, (1,) * len(window))
+    return {"kernel_shape": window, "strides": strides, **pads}
+
+
+def _window(context: LayerContext, value: ir.Value) -> tuple[list[int], list[int]]:
+    """The sizes of a window, and the steps between windows."""
     layer = context.source
     window = context.each_axis(layer.pool_size, value)
-    strides = window if layer.strides is None else context.each_axis(layer.strides, value)
-    pads = padding_attributes(layer.padding, shape_of(value)[2:], window, strides, (1,) * len(window))
-    return {"kernel_shape": window, "strides": strides, **pads}
+    return window, window if layer.strides is None else context.each_axis(layer.strides, value)
 
 
 @converts("GlobalAveragePooling1D", masks=True)

@@ -87,12 +87,15 @@ def convert_zero_padding(context: LayerContext) -> Tensor:
     begins, ends = [0] * x.rank, [0] * x.rank
     for axis, (begin, end) in zip(_spatial_axes(context, x), _pairs(context.source.padding), strict=True):
         begins[axis], ends[axis] = begin, end
-    return context.like_input(pad_zeros(context, x.value, begins, ends))
+    return context.like_input(pad_constant(context, x.value, begins, ends))
 
 
-def pad_zeros(context: LayerContext, value: ir.Value, begins: Sequence[int], ends: Sequence[int]) -> ir.Value:
-    """Zeros before and behind each axis."""
-    return context.op("Pad", value, context.constant([*begins, *ends]), mode="constant")
+def pad_constant(
+    context: LayerContext, value: ir.Value, begins: Sequence[int], ends: Sequence[int], fill: float = 0
+) -> ir.Value:
+    """A number before and behind each axis."""
+    pads = context.constant([*begins, *ends])
+    return context.op("Pad", value, pads, context.operand(fill, Tensor(value)).value, mode="constant")
 
 
 def _pairs(given: Sequence[int] | Sequence[Sequence[int]]) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mltoolkit.converters.interpolation import SamplingMode, grid_points
 from mltoolkit.converters.keras.context import LayerContext
 from mltoolkit.converters.keras.registry import converts, converts_operation
+from mltoolkit.converters.keras.reshaping import pad_constant
 from mltoolkit.converters.keras.tensors import Tensor
 from mltoolkit.converters.resizing import NEAREST, linear, resize_node
 from mltoolkit.graph.builder import dtype_of, shape_of
@@ -112,8 +113,7 @@ def _resizing(context: LayerContext, source: Any, target: tuple[int, int]) -> Te
         borders = [
             int(float(max(size, wanted) - size) / 2) for size, wanted in zip((height, width), scaled, strict=True)
         ]
-        pads = context.constant([0, 0, *borders, 0, 0, *borders])
-        value = context.op("Pad", value, pads, context.constant(float(source.fill_value)), mode="constant")
+        value = pad_constant(context, value, [0, 0, *borders], [0, 0, *borders], float(source.fill_value))
     value = resized(context, value, target, source.interpolation, antialias=bool(source.antialias))
     return context.feature_result(value)
 

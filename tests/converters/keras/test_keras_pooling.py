@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import keras
 import pytest
 from keras import layers
-from keras_check import check_layer
+from keras_check import check_layer, check_model
 
 SHAPES = {"1D": (11, 3), "2D": (10, 11, 3), "3D": (6, 7, 8, 2)}
 
@@ -19,6 +20,15 @@ def test_pooling(kind, rank, size, strides, padding):
 def test_channels_first_pooling(kind):
     # Keras' pooling of channels-first maps pads them at both ends alike only where that is even.
     check_layer(getattr(layers, kind)(3, 2, "valid", data_format="channels_first"), (3, 9, 11))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_zeros_before_max_pooling_count(padding):
+    # Unlike the padding of the pooling itself. onnxruntime merges a Pad with the pooling behind it.
+    x = keras.Input((6, 7, 3))
+    negative = -keras.ops.abs(layers.Conv2D(3, 1)(x))
+    y = layers.MaxPooling2D(3, 2, padding)(layers.ZeroPadding2D(1)(negative))
+    check_model(keras.Model(x, y))
 
 
 @pytest.mark.parametrize("keepdims", [False, True])
