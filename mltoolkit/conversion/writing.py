@@ -99,10 +99,8 @@ def write_model(hub: SourceModel, options: Options, notes: list[str] | None = No
         model = Model(written.spec, custom_layers=options.custom_layers, weights_dir=written.weights_dir)
     finally:
         # coremltools' programs are cycles, which hold copies of all weights until they are collected.
-        if (
-            sum(value.const_value.nbytes for value in hub.model.graph.initializers.values() if value.const_value)
-            > _LARGE
-        ):
+        weights = (value.const_value for value in hub.model.graph.initializers.values())
+        if sum(tensor.nbytes for tensor in weights if tensor is not None) > _LARGE:
             gc.collect()
         if written.weights_dir is not None:
             shutil.rmtree(written.weights_dir, ignore_errors=True)
