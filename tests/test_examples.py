@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import pytest
 from nbclient import NotebookClient
 
 
@@ -35,3 +41,69 @@ def test_quantize_notebook(project: Path) -> None:
     ]
     sizes = [int(size.replace(",", "")) for _, _, size, _ in lines[:4]]
     assert sizes == sorted(sizes, reverse=True)
+
+
+needs_keras = pytest.mark.skipif(
+    find_spec("keras") is None or find_spec("torch") is None, reason="needs Keras and torch"
+)
+
+
+@needs_keras
+def test_spatial_transformer_notebook(project: Path) -> None:
+    text = run_notebook(project / "examples" / "spatial_transformer.ipynb", project)
+    figures = re.search(r"with the transformer (\S+)%, without (\S+)% of 1000 ", text)
+    assert figures, text
+    assert float(figures[1]) >= 97
+    assert float(figures[2]) < float(figures[1])
+    assert "custom_conversion_functions = {\n    'GridSampler': convert_grid_sampler,\n}" in text
+    assert len(re.findall(r"largest difference from Keras \d\.\de-0[5-9]|difference from Keras 0", text)) == 2, text
+    assert "Sources/CustomLayers/GridSampler.metal" in text
+    assert "'resample': 1" in text
+
+
+@pytest.fixture
+def examples(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """The folder of examples, importable, where no shared data is at hand."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    if import_module("keras").backend.backend() != "torch":
+        pytest.skip("the examples train with torch")
+    monkeypatch.syspath_prepend(str(project / "examples"))
+    monkeypatch.setenv("MLTOOLKIT_SHARED", str(tmp_path))
+    yield project / "examples"
+    for name in ("cluttered_digits", "spatial_transformer", "train_spatial_transformer"):
+        sys.modules.pop(name, None)
+
+
+@needs_keras
+def test_shipped_transformer_reads_drawn_digits(examples: Path) -> None:
+    """The notebook's figures where cluttered MNIST is not at hand."""
+    keras = import_module("spatial_transformer").keras
+    source, pictures, labels = import_module("cluttered_digits").unseen_digits()
+    assert source == "drawn digits"
+    right = {}
+    for name in ("spatial_transformer", "without_transformer"):
+        path = examples / f"{name}.keras"
+        assert path.stat().st_size <= 1_000_000
+        answers = keras.models.load_model(path).predict(pictures, batch_size=250, verbose=0)
+        right[name] = float((answers.argmax(axis=1) == labels).mean())
+    assert right["spatial_transformer"] >= 0.97, right
+    assert right["without_transformer"] < right["spatial_transformer"] - 0.01, right
+
+
+@needs_keras
+def test_training_script(examples: Path, tmp_path: Path) -> None:
+    script = import_module("train_spatial_transformer")
+    networks = import_module("spatial_transformer")
+    pictures, labels = script.training_digits(40)
+    assert pictures.shape == (40, 40, 40, 1)
+    assert (pictures.min(), pictures.max()) == (0, 1)
+    moved = script.moved(pictures, np.random.default_rng(0))
+    assert moved.shape == pictures.shape
+    assert 0.01 < np.abs(moved - pictures).mean() < 0.2
+    model = networks.spatial_transformer()
+    before = [weight.copy() for weight in model.get_weights()]
+    script.train(model, pictures, labels, epochs=1)
+    script.save_without_optimizer(model, networks.spatial_transformer(), tmp_path / "model.keras")
+    after = networks.keras.models.load_model(tmp_path / "model.keras").get_weights()
+    assert all(np.array_equal(saved, trained) for saved, trained in zip(after, model.get_weights(), strict=True))
+    assert sum(not np.array_equal(saved, old) for saved, old in zip(after, before, strict=True)) > len(before) // 2
