@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from mltoolkit.converters.mil.coremltools_fixes import expand_dims_once
+from mltoolkit.converters.mil.coremltools_fixes import put_right
 
 # coremltools keeps names, symbols and the current block in globals: one conversion at a time.
 _lock = threading.RLock()
@@ -31,8 +31,7 @@ def quiet_coremltools() -> Iterator[None]:
         for module, name in ((pass_pipeline, "tqdm"), (op_mapping, "_tqdm")):
             stack.callback(setattr, module, name, getattr(module, name))
             setattr(module, name, _no_bar)
-        stack.callback(setattr, op_mapping, "_expand_dim", op_mapping._expand_dim)
-        op_mapping._expand_dim = expand_dims_once(op_mapping._expand_dim)
+        stack.enter_context(put_right())
         # Symbols of a conversion that failed must not meet those of the next.
         stack.callback(converter._reset_conversion_state)
         yield
