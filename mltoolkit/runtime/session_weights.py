@@ -2,8 +2,9 @@
 
 What it is given in memory it copies (``OrtApi::AddExternalInitializers``) before it copies it once more, into the
 layout of its kernels; what lies in a file it only maps. Constants that are views of a model's weight file are
-therefore referred to there. Others are handed over in memory where they are few, and through a temporary file
-where they are many; that file is gone as soon as the session is made.
+therefore referred to there. Those whose numbers are made when they are asked for go through a temporary file where
+they are many: one is in memory at a time, and the file is gone as soon as the session is made. All others are in
+memory anyway, and handed over there: writing them takes longer than copying them.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def placed_weights(tensors: Mapping[str, ir.TensorProtocol], files: WeightFolder
         files: weight files that some of them may be views of.
     """
     placed = PlacedWeights()
-    loose: dict[str, ir.TensorProtocol] = {}
+    held: dict[str, ir.TensorProtocol] = {}
+    made: dict[str, ir.TensorProtocol] = {}
     for name, tensor in tensors.items():
         # onnxruntime's Python takes no arrays of 4-bit integers, bfloat16 and 8-bit floats, which NumPy lacks.
         if tensor.nbytes < _IN_GRAPH_BYTES or tensor.dtype.numpy().kind == "V":
@@ -80,19 +82,20 @@ def placed_weights(tensors: Mapping[str, ir.TensorProtocol], files: WeightFolder
             continue
         placed.bytes += tensor.nbytes
         found = _in_file(tensor, files)
-        if found is None:
-            loose[name] = tensor
-        else:
+        if found is not None:
             placed.initializers.append(_reference(name, tensor, found))
-    with _temporary_file(sum(tensor.nbytes for tensor in loose.values())) as file:
-        written = _write(file, loose.values()) if file is not None else None
-        for name, tensor in loose.items():
-            if file is None or written is None:
-                placed.in_memory[name] = np.ascontiguousarray(tensor.numpy())
-                placed.initializers.append(_reference(name, tensor, FileSlice(Path("memory"), 0)))
-            else:
-                place = FileSlice(Path(file.name), written.pop(0))
-                placed.initializers.append(_reference(name, tensor, place))
+        else:
+            (made if isinstance(tensor, ir.LazyTensor) else held)[name] = tensor
+    with _temporary_file(sum(tensor.nbytes for tensor in made.values())) as file:
+        written = _write(file, made.values()) if file is not None else None
+        if file is None or written is None:
+            held |= made
+        else:
+            for (name, tensor), start in zip(made.items(), written, strict=True):
+                placed.initializers.append(_reference(name, tensor, FileSlice(Path(file.name), start)))
+        for name, tensor in held.items():
+            placed.in_memory[name] = np.ascontiguousarray(tensor.numpy())
+            placed.initializers.append(_reference(name, tensor, FileSlice(Path("memory"), 0)))
         if files is not None and placed.bytes >= _FILE_BYTES:
             files.release_pages()
         yield placed

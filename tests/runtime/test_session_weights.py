@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 
@@ -62,17 +63,24 @@ def locations(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     yield seen
 
 
-def runner(*weights: np.ndarray, files: WeightFolder | None = None) -> GraphRunner:
+def made(builder: GraphBuilder, array: np.ndarray, name: str) -> ir.Value:
+    """A constant whose numbers are made when they are asked for."""
+    return builder.constant_on_demand(lambda: array.copy(), array.dtype, array.shape, name)
+
+
+def runner(*weights: np.ndarray, files: WeightFolder | None = None, on_demand: bool = False) -> GraphRunner:
     """y = x + all weights."""
     builder = GraphBuilder("test")
     y = builder.input("x", np.float32, (1, SIZE))
     for index, array in enumerate(weights):
-        y = builder.op("Add", y, builder.constant(array, f"weights{index}"), name=f"y{index}")
+        name = f"weights{index}"
+        y = builder.op("Add", y, made(builder, array, name) if on_demand else builder.constant(array, name))
+    y.name = "y"
     return GraphRunner(ModelGraph(builder.finish([y]), Interface((), ())), threads=1, files=files)
 
 
-def check(made: GraphRunner, *weights: np.ndarray) -> None:
-    (result,) = made.run({"x": X}).values()
+def check(session: GraphRunner, *weights: np.ndarray) -> None:
+    (result,) = session.run({"x": X}).values()
     expected = X
     for array in weights:
         expected = expected + array
@@ -81,9 +89,9 @@ def check(made: GraphRunner, *weights: np.ndarray) -> None:
 
 def test_a_view_of_a_weight_file_stays_in_it(folder: Path, locations: list[str]) -> None:
     files = WeightFolder(folder)
-    made = runner(read(files), 2 * WEIGHTS, files=files)
+    session = runner(read(files), 2 * WEIGHTS, files=files)
     assert locations == [str((folder / "weight.bin").resolve().relative_to("/")), "memory"]
-    check(made, WEIGHTS, 2 * WEIGHTS)
+    check(session, WEIGHTS, 2 * WEIGHTS)
 
 
 def test_a_link_to_the_package_is_followed(folder: Path, tmp_path: Path, locations: list[str]) -> None:
@@ -96,9 +104,9 @@ def test_a_link_to_the_package_is_followed(folder: Path, tmp_path: Path, locatio
 
 def test_the_file_may_go_away_while_the_session_lives(folder: Path) -> None:
     files = WeightFolder(folder)
-    made = runner(read(files), files=files)
+    session = runner(read(files), files=files)
     shutil.rmtree(folder)
-    check(made, WEIGHTS)
+    check(session, WEIGHTS)
 
 
 @pytest.mark.parametrize("change", ["removed", "replaced", "rewritten"])
@@ -145,18 +153,23 @@ def test_many_weights_go_through_a_file_that_is_gone_afterwards(small_files: Pat
     whole = np.arange(SIZE, dtype=np.int64)
     builder = GraphBuilder("test")
     x = builder.input("x", np.float32, (1, SIZE))
-    y = builder.op("Add", x, builder.constant(odd, "odd"))
-    y = builder.op("Add", y, builder.constant(WEIGHTS, "weights"))
-    y = builder.op("Gather", y, builder.constant(whole[::-1].copy(), "order"), attributes={"axis": 1}, name="y")
-    made = GraphRunner(ModelGraph(builder.finish([y]), Interface((), ())), threads=1)
+    y = builder.op("Add", x, made(builder, odd, "odd"))
+    y = builder.op("Add", y, made(builder, WEIGHTS, "weights"))
+    y = builder.op("Gather", y, made(builder, whole[::-1].copy(), "order"), attributes={"axis": 1}, name="y")
+    session = GraphRunner(ModelGraph(builder.finish([y]), Interface((), ())), threads=1)
     assert len(set(locations)) == 1 and Path("/", locations[0]).parent == small_files.resolve()
     assert list(small_files.iterdir()) == []
-    np.testing.assert_array_equal(made.run({"x": X})["y"], (X + odd + WEIGHTS)[:, ::-1])
+    np.testing.assert_array_equal(session.run({"x": X})["y"], (X + odd + WEIGHTS)[:, ::-1])
 
 
 def test_few_weights_are_handed_over_in_memory(small_files: Path, locations: list[str]) -> None:
-    check(runner(WEIGHTS[:1]), WEIGHTS[:1])
+    check(runner(WEIGHTS[:1], on_demand=True), WEIGHTS[:1])
     assert locations == ["memory"]
+
+
+def test_what_is_in_memory_anyway_is_handed_over_there(small_files: Path, locations: list[str]) -> None:
+    check(runner(WEIGHTS, 2 * WEIGHTS), WEIGHTS, 2 * WEIGHTS)
+    assert locations == ["memory"] * 2
 
 
 def full(*_: Any, **__: Any) -> Any:
@@ -178,7 +191,7 @@ def test_a_disk_that_takes_nothing_is_no_fault(
             return file
 
         monkeypatch.setattr(tempfile, "NamedTemporaryFile", make_full)
-    check(runner(WEIGHTS, 2 * WEIGHTS), WEIGHTS, 2 * WEIGHTS)
+    check(runner(WEIGHTS, 2 * WEIGHTS, on_demand=True), WEIGHTS, 2 * WEIGHTS)
     assert locations == ["memory"] * 2
     assert list(small_files.iterdir()) == []
 
@@ -192,5 +205,5 @@ def test_a_session_that_fails_leaves_no_file(small_files: Path, monkeypatch: pyt
 
     monkeypatch.setattr(ort, "InferenceSession", refuse)
     with pytest.raises(UnsupportedModelError, match="refuses the model: no"):
-        runner(WEIGHTS)
+        runner(WEIGHTS, on_demand=True)
     assert list(small_files.iterdir()) == []
