@@ -9,8 +9,10 @@ import numpy as np
 
 from mltoolkit.converters.mil.interface import DeclaredInput, DeclaredInterface, DeclaredOutput
 from mltoolkit.converters.mil.program import ProgramWriter, mil_type, new_function
+from mltoolkit.converters.mil.refusal import Refusal
 from mltoolkit.converters.mil.target import CoreMLTarget, SizeRange
 from mltoolkit.converters.source_model import SourceModel
+from mltoolkit.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     from coremltools.converters.mil.mil import Program, Var
@@ -29,6 +31,7 @@ def build_program(source: SourceModel, target: CoreMLTarget, interface: Declared
 
     Raises:
         UnsupportedLayersError: nodes cannot be written; it names all of them.
+        UnsupportedModelError: an output holds numbers that Core ML does not.
     """
     from coremltools.converters.mil.mil import Builder as mb  # noqa: N813
     from coremltools.converters.mil.mil import Program
@@ -50,7 +53,12 @@ def build_program(source: SourceModel, target: CoreMLTarget, interface: Declared
         taken: set[Var] = set(function.inputs.values())
         outputs = []
         for declared in interface.outputs:
-            var = _declared_output(writer.var(declared.value), declared, taken)
+            try:
+                var = _declared_output(writer.var(declared.value), declared, taken)
+            except Refusal as refusal:
+                raise UnsupportedModelError(
+                    f"the output {declared.value.name!r} cannot be written: {refusal.reason}"
+                ) from refusal
             taken.add(var)
             outputs.append(var)
         function.set_outputs(outputs)

@@ -353,3 +353,18 @@ def test_unused_inputs_stay():
     feeds = {"x": RNG.standard_normal((2, 3)).astype(np.float32), "z": np.arange(4)}
     for checked in check_onnx(finished(graph), feeds).values():
         assert [feature.name for feature in checked.model.inputs] == ["x", "z"]
+
+
+def test_output_of_numbers_beyond_32_bits():
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "large",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (2, 3))],
+        [
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, (2, 3)),
+            helper.make_tensor_value_info("c", TensorProto.INT64, (1,)),
+        ],
+        [numpy_helper.from_array(np.array([1 << 40]), "c")],
+    )
+    with pytest.raises(UnsupportedModelError, match="'c' cannot be written: it has integers beyond 32 bits"):
+        write_core_ml(source_of(finished(graph)), CoreMLTarget())
