@@ -14,7 +14,7 @@ from mltoolkit.converters.hooks import HookedLayer, HookSet
 from mltoolkit.converters.onnx_import.importer import import_onnx
 from mltoolkit.custom_layers.description import CustomLayerDescription
 from mltoolkit.errors import ConversionHookError, UnsupportedLayersError
-from mltoolkit.graph.builder import CUSTOM_DOMAIN
+from mltoolkit.graph.builder import CUSTOM_DOMAIN, shape_of
 
 DOMAINS = [("com.example", 1)]
 
@@ -121,3 +121,16 @@ def test_a_tensor_attribute_reaches_the_hook_as_an_array() -> None:
 
     import_onnx(model_of([node], {"x": (FLOAT, (2,))}, ["y"], domains=DOMAINS), hooks=HookSet({"Warp": convert}))
     assert seen == [[1.5, 2.5]]
+
+
+def test_a_description_may_say_the_shapes_that_the_file_does_not() -> None:
+    def convert(layer: HookedLayer) -> CustomLayerDescription:
+        return CustomLayerDescription("Warper", output_shapes=[(2, 3)])
+
+    source = import_onnx(custom_model(), hooks=HookSet({"Warp": convert}))
+    assert shape_of(source.model.graph.outputs[0]) == (2, 3)
+    with pytest.raises(ConversionHookError, match="2 output_shapes for 1 outputs"):
+        import_onnx(
+            custom_model(),
+            hooks=HookSet({"Warp": lambda layer: CustomLayerDescription("Warper", output_shapes=[(2, 3), (1,)])}),
+        )
