@@ -13,9 +13,11 @@ from mltoolkit.conversion.imported import Arrays, Imported
 from mltoolkit.conversion.options import Options
 from mltoolkit.conversion.sources import Source
 from mltoolkit.converters.keras.importing import import_keras
+from mltoolkit.converters.keras.interface import InputShapes
 from mltoolkit.converters.keras.keras_module import load_keras
 from mltoolkit.converters.keras.model_files import read_model
 from mltoolkit.converters.keras.model_graph import graph_of_model
+from mltoolkit.converters.mil.target import ArrayInput
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.errors import PredictionError
 from mltoolkit.graph.model_graph import GraphLayer
@@ -27,14 +29,14 @@ def open_keras(source: Source, options: Options) -> Imported:
     keras = load_keras()
     if isinstance(model, Path):
         model = read_model(keras, model, options.custom_objects)
+    function = graph_of_model(keras, model, options.input_shapes)
     hub = import_keras(
         model,
         hooks=options.hooks,
         custom_objects=options.custom_objects,
-        input_shapes=options.input_shapes,
+        input_shapes=_fixed_shapes(function, options),
         batch_size=None if options.asks_for_batches else 1,
     )
-    function = graph_of_model(keras, model, options.input_shapes)
     return Imported(
         kind="Keras",
         title=source.title,
@@ -43,6 +45,26 @@ def open_keras(source: Source, options: Options) -> Imported:
         hub=hub,
         reference=KerasReference(keras, function, hub),
     )
+
+
+def _fixed_shapes(function: Any, options: Options) -> InputShapes | None:
+    """``input_shapes``; where it is not given, the shapes without open sizes that ``inputs`` asks for.
+
+    A custom layer must know its outputs' sizes, which only the import can tell it.
+    """
+    if options.input_shapes is not None:
+        return options.input_shapes
+    shapes: dict[str, Sequence[int | None]] = {}
+    for symbol in function.inputs:
+        asked = options.target.inputs.get(symbol.name, options.target.inputs.get(""))
+        if not isinstance(asked, ArrayInput) or asked.shape is None or len(asked.shape) != len(symbol.shape):
+            continue
+        sizes = [size for size in asked.shape if isinstance(size, int)]
+        if len(sizes) == len(symbol.shape) and all(
+            own in (None, size) for own, size in zip(symbol.shape, sizes, strict=True)
+        ):
+            shapes[symbol.name] = sizes
+    return shapes or None
 
 
 class KerasReference:

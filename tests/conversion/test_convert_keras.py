@@ -81,6 +81,21 @@ def test_batches_on_request() -> None:
         assert feature.allows((4, 8, 10, 3))
 
 
+def test_a_fixed_batch_reaches_custom_layers() -> None:
+    x = keras.Input((6, 5, 2), name="x")
+    source = keras.Model(x, layers.ReLU(name="relu")(layers.LeakyReLU(name="leaky")(x)))
+
+    def as_custom_layer(layer: Any) -> mlt.CustomLayerDescription:
+        assert layer.output_shapes == [(3, 2, 6, 5)]
+        return mlt.CustomLayerDescription("Leaky")
+
+    inputs = {"x": (3, 6, 5, 2)}
+    model = mlt.convert(source, inputs=inputs, custom_conversion_functions={"leaky": as_custom_layer}, verify=False)
+    (feature,) = model.outputs
+    assert isinstance(feature, ArrayFeature)
+    assert feature.shape == (3, 6, 5, 2)
+
+
 def test_open_sizes_are_tried_until_the_source_runs() -> None:
     x = keras.Input((None, None, 2), name="x")
     y = layers.Conv2D(2, 3, strides=40, name="first")(x)  # 64 × 64 leave nothing for the second
