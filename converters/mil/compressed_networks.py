@@ -41,9 +41,10 @@ def restore_codes(spec: Any, model: ir.Model) -> None:
         spec: the ``Model`` message of a neural network with float32 weights, which is changed.
         model: what it was written from.
     """
-    records = _records(model)
-    if not records:
+    found = _records(model)
+    if not found:
         return
+    records = [record for record in found if not isinstance(record, Float16Record)]
     halves: dict[str, list[WeightField]] = {}
     last = 0
     for field in iter_weight_fields(spec):
@@ -61,7 +62,7 @@ def restore_codes(spec: Any, model: ir.Model) -> None:
                 halves[field.layer].remove(field)
                 last = index
                 break
-    if any(isinstance(record, Float16Record) for record in records):
+    if len(records) < len(found):
         _restore_halves(halves)
 
 

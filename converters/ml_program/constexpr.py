@@ -22,7 +22,7 @@ from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.parameters import choice, whole_number
 from mltoolkit.converters.ml_program.quantization_parameters import for_axis, numbers, optional_numbers
 from mltoolkit.converters.ml_program.registry import converts
-from mltoolkit.converters.ml_program.storage import affine_record, sparse_record, table_record
+from mltoolkit.converters.ml_program.storage import affine_record, progression_record, sparse_record, table_record
 from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats.mil_bits import packed_bytes, unpack_elements
 from mltoolkit.graph.quantization_record import Float16Record
@@ -78,7 +78,8 @@ def convert_lut_to_dense(context: MilContext) -> None:
     tables, where = numbers(context, "lut"), context.where
     if not context.has("shape"):
         indices, vector_axis = numbers(context, "indices", "u"), _vector_axis(context)
-        context.output_decoded(lambda: look_up(indices, tables, vector_axis, where), record=table_record(tables))
+        record = progression_record(tables, getattr(context.bound("lut")[0], "record", None))
+        context.output_decoded(lambda: look_up(indices, tables, vector_axis, where), record=record)
         return
     bits = tables.size.bit_length() - 1
     if tables.ndim != 1 or not 1 <= bits <= 8 or tables.size != 1 << bits:

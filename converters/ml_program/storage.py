@@ -33,6 +33,26 @@ def table_record(tables: NDArray[Any]) -> QuantizationRecord | None:
     return TableRecord(entries.bit_length() - 1, tables[..., 0].astype(np.float32))
 
 
+def progression_record(tables: NDArray[Any], record: QuantizationRecord | None) -> QuantizationRecord | None:
+    """The record of a lookup in tables that are themselves scale · (code − offset) of the codes 0, 1, 2, ….
+
+    So programs store linear codes of 1 to 3, 5 and 6 bits, which have no operation of their own.
+
+    Args:
+        tables: as for :func:`table_record`.
+        record: how the program stores the tables.
+    """
+    plain = table_record(tables)
+    if plain is None or not isinstance(record, AffineRecord) or record.scale.ndim != tables.ndim:
+        return plain
+    if record.scale.shape[-2:] != (1, 1) or record.scale.shape[:-2] != tables.shape[:-2]:
+        return plain
+    numbers = np.arange(tables.shape[-2], dtype=np.float32)[:, None]
+    if not np.array_equal((numbers - record.zero_point) * record.scale, tables):
+        return plain
+    return AffineRecord(plain.bits, False, record.scale[..., 0, 0], record.zero_point[..., 0, 0])
+
+
 def sparse_record(kept: NDArray[Any]) -> QuantizationRecord | None:
     """The record of zeros between stored numbers."""
     return SparseRecord(kept.dtype == np.float16) if kept.dtype.kind in _FLOATS else None

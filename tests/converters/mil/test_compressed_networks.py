@@ -17,7 +17,9 @@ PICTURE = sorted(digit_images_path().glob("*/*.png"))[7]
 # Bits, mode → how the file of a network stores its weights.
 STORED = {
     (8, "linear"): Encoding.LINEAR,
+    (6, "linear"): Encoding.LINEAR,
     (4, "linear"): Encoding.LINEAR,
+    (3, "linear"): Encoding.LINEAR,
     (4, "kmeans"): Encoding.LOOKUP_TABLE,
     (16, "linear"): Encoding.FLOAT16,
 }
@@ -29,8 +31,8 @@ def scores(model: mlt.Model) -> np.ndarray[Any, Any]:
 
 def check(new: mlt.Model, old: mlt.Model) -> None:
     before, after = old.summary().total.bytes, new.summary().total.bytes
-    # Weight files align each weight to 64 bytes.
-    assert after <= 1.02 * before + 3000, f"{after} bytes of {before}"
+    # A table of 64 codes a channel is what linear codes of 6 bits take in a program; in full it were 96,940 bytes.
+    assert after <= 1.02 * before + 9000, f"{after} bytes of {before}"
     np.testing.assert_allclose(scores(new), scores(old), atol=1e-5)
 
 
