@@ -21,6 +21,7 @@ from mltoolkit.converters.mil.recurrent import (
     outputs_of,
     part,
     projected,
+    projection,
     read_sequences,
     reversed_steps,
     run_steps,
@@ -126,42 +127,44 @@ def _gru_steps(
     mb, features = node.mb, sequences.features
     gate, output = activations
     inputs, recursion, bias = _given_inputs(node, x, number)
-    of_gates, of_output = _rows(node, recursion, 0, 2 * features), _rows(node, recursion, 2 * features, 3 * features)
-    gate_bias, output_bias = None, None
-    if bias is not None:
-        gate_bias, output_bias = _rows(node, bias, 0, 2 * features), _rows(node, bias, 2 * features, 3 * features)
     later = bool(node.attribute("linear_before_reset", 0))
+    # Of the state: both gates and, where it is reset afterwards, the candidate.
+    first = (3 if later else 2) * features
+    of_state = projection(node, 2, *_part_of(node, recursion, bias, 0, first))
+    of_reset = None if later else projection(node, 2, *_part_of(node, recursion, bias, first, 3 * features))
 
-    def plus(x: Any, constant: Any) -> Any:
-        return x if constant is None else mb.add(x=x, y=constant)
+    def halves(values: Any) -> list[Any]:
+        return list(mb.split(x=values, split_sizes=[2 * features, features], axis=-1))
 
     def step(given: Any, states: Sequence[Any]) -> Sequence[Any]:
         (hidden,) = states
-        to_z, to_r, to_h = split_gates(node, given, 3)
-        from_state = plus(projected(node, hidden, of_gates), gate_bias)
-        state_z, state_r = split_gates(node, from_state, 2)
-        z = gate.emit(node, clipped(node, mb.add(x=to_z, y=state_z)))
-        r = gate.emit(node, clipped(node, mb.add(x=to_r, y=state_r)))
+        to_gates, to_candidate = halves(given)
+        from_state = of_state(hidden)
+        recalled = None
         if later:
-            recalled = mb.mul(x=r, y=plus(projected(node, hidden, of_output), output_bias))
-        else:
-            recalled = plus(projected(node, mb.mul(x=r, y=hidden), of_output), output_bias)
-        candidate = output.emit(node, clipped(node, mb.add(x=to_h, y=recalled)))
+            from_state, recalled = halves(from_state)
+        z, r = split_gates(node, gate.emit(node, clipped(node, mb.add(x=to_gates, y=from_state))), 2)
+        recalled = mb.mul(x=r, y=recalled) if of_reset is None else of_reset(mb.mul(x=r, y=hidden))
+        candidate = output.emit(node, clipped(node, mb.add(x=to_candidate, y=recalled)))
         renewed = mb.mul(x=mb.sub(x=np.float32(1), y=z), y=candidate)
         return (mb.add(x=renewed, y=mb.mul(x=z, y=hidden)),)
 
     return run_steps(node, inputs, sequences, [state], step)
 
 
+def _part_of(node: NodeContext, recursion: Any, bias: Any, first: int, end: int) -> tuple[Any, Any]:
+    """Some gates of R and c."""
+    return _rows(node, recursion, first, end), None if bias is None else _rows(node, bias, first, end)
+
+
 def _rnn_steps(
     node: NodeContext, sequences: Sequences, x: Any, state: Any, number: int, activations: Sequence[Activation]
 ) -> list[Any]:
     inputs, recursion, bias = _given_inputs(node, x, number)
-    if bias is not None:
-        inputs = node.mb.add(x=inputs, y=bias)
+    of_state = projection(node, 2, recursion, bias)
 
     def step(given: Any, states: Sequence[Any]) -> Sequence[Any]:
-        summed = node.mb.add(x=given, y=projected(node, states[0], recursion))
+        summed = node.mb.add(x=given, y=of_state(states[0]))
         return (activations[0].emit(node, clipped(node, summed)),)
 
     return run_steps(node, inputs, sequences, [state], step)

@@ -23,6 +23,7 @@ from mltoolkit.converters.mil.recurrent import (
     outputs_of,
     part,
     projected,
+    projection,
     read_sequences,
     reversed_steps,
     run_steps,
@@ -130,7 +131,7 @@ def _steps(
     gate, cell_input, output = activations
     coupled = bool(node.attribute("input_forget", 0))
     inputs = projected(node, x, part(node, node.input(1), number))
-    recursion = part(node, node.input(2), number)
+    recalled = projection(node, 2, part(node, node.input(2), number))
     if node.has(3):
         bias = part(node, node.input(3), number)
         of_input, of_state = np.split(bias, 2) if isinstance(bias, np.ndarray) else split_gates(node, bias, 2)
@@ -142,7 +143,7 @@ def _steps(
 
     def step(given: Any, states: Sequence[Any]) -> Sequence[Any]:
         hidden, cell = states
-        gates = mb.add(x=given, y=projected(node, hidden, recursion))
+        gates = mb.add(x=given, y=recalled(hidden))
         to_i, to_o, to_f, to_c = split_gates(node, gates, 4)
         if peepholes:
             to_i = mb.add(x=to_i, y=mb.mul(x=cell, y=peepholes[0]))

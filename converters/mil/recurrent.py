@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mltoolkit.converters.mil.context import NodeContext
 
 # A longer sequence becomes a loop: unrolled, every step adds a dozen operations.
-_MOST_UNROLLED = 32
+_MOST_UNROLLED = 16
 
 # (inputs of a step (B, K), states) → new states, of which the first is the step's output.
 Step = Callable[[Any, Sequence[Any]], Sequence[Any]]
@@ -197,6 +197,21 @@ def projected(node: NodeContext, x: Any, weights: Any) -> Any:
     if isinstance(weights, np.ndarray):
         return node.mb.matmul(x=x, y=np.ascontiguousarray(weights.T))
     return node.mb.matmul(x=x, y=weights, transpose_y=True)
+
+
+def projection(node: NodeContext, index: int, weights: Any, bias: Any = None) -> Callable[[Any], Any]:
+    """x · weightsᵀ + bias as a function of x, for every step; constants, part of the input ``index``, are made once."""
+    if not isinstance(weights, np.ndarray) or not (bias is None or isinstance(bias, np.ndarray)):
+
+        def multiplied(x: Any) -> Any:
+            product = projected(node, x, weights)
+            return product if bias is None else node.mb.add(x=product, y=bias)
+
+        return multiplied
+    known = node.weight(index, np.ascontiguousarray(weights, np.float32))
+    matrix = node.const(known) if isinstance(known, np.ndarray) else known
+    vector = node.const(np.zeros(len(weights), np.float32) if bias is None else bias.astype(np.float32))
+    return lambda x: node.mb.linear(x=x, weight=matrix, bias=vector)
 
 
 def split_gates(node: NodeContext, x: Any, count: int) -> list[Any]:

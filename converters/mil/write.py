@@ -18,6 +18,7 @@ from mltoolkit.converters.mil.description import describe
 from mltoolkit.converters.mil.half_precision import half_precision_selector
 from mltoolkit.converters.mil.interface import DeclaredInterface, declare_interface
 from mltoolkit.converters.mil.labels import ClassNames, check_count, class_names
+from mltoolkit.converters.mil.naming import names_of, reserved_names
 from mltoolkit.converters.mil.neural_network import finish_network
 from mltoolkit.converters.mil.quiet import quiet_coremltools
 from mltoolkit.converters.mil.stored_codes import with_system_for_codes
@@ -73,7 +74,8 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
     target, more_notes = with_system_for_codes(source.model, target)
     interface = declare_interface(source.model.graph, target)
     names = class_names(target.classifier, interface) if target.classifier is not None else None
-    with quiet_coremltools():
+    declared = {item.name for item in interface.inputs} | {item.name for item in interface.outputs}
+    with quiet_coremltools(), reserved_names(declared | names_of(source.model.graph)):
         built = build_program(source, target, interface)
         if names is not None:
             _check_classes(names, interface, built)

@@ -77,8 +77,8 @@ def test_gru_that_resets_afterwards(steps: int, direction: str) -> None:
     given = arrays("GRU", count, steps, states=True, peepholes=False)
     model, feeds = build("GRU", given, direction=direction, linear_before_reset=1)
     checked = check_onnx(model, feeds)
-    # Before iOS 18 it is written as steps: single ones, or a loop for more than 32.
-    assert ("while_loop" in operations(checked)) == (steps > 32)
+    # Before iOS 18 it is written as steps: single ones, or a loop for more than 16.
+    assert ("while_loop" in operations(checked)) == (steps > 16)
     newer = check_onnx(model, feeds, formats=["mlpackage"], minimum_deployment_target="iOS18")
     assert operations(newer)["gru"] == count
 
