@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mltoolkit.converters.mil.kinds import cast_to_kind, kind_of
+from mltoolkit.converters.mil.kinds import cast_to_kind
 from mltoolkit.converters.mil.registry import writes
 from mltoolkit.converters.mil.sizes import is_known, known_shape, non_negative_axis
 from mltoolkit.graph.quantization_record import AffineRecord, attach_record
@@ -147,10 +147,15 @@ def _quantized(x: Any) -> Any:
 
 
 def _before_cast(x: Any) -> Any:
-    """The whole floats of which a value is the cast, None where it is none."""
+    """The whole floats of which a value is the cast, None where it is of others."""
     source = x.op.x if x.op is not None and x.op.op_type == "cast" else None
-    whole = source is not None and source.op is not None and source.op.op_type == "clip"
-    return source if whole and kind_of(source) == "f" else None
+    if source is None or source.op is None or source.op.op_type != "clip":
+        return None
+    codes = source.op.x
+    if codes.op is not None and codes.op.op_type == "add":
+        shift = codes.op.y.val
+        codes = codes.op.x if shift is not None and np.array_equal(shift, np.round(shift)) else codes
+    return source if codes.op is not None and codes.op.op_type == "round" else None
 
 
 def _dtype_of(x: Any) -> ir.DataType:

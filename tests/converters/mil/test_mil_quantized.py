@@ -170,3 +170,22 @@ def test_linear_products() -> None:
     }
     order = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"]
     check_onnx(one_node("QLinearConv", image, rest, order, strides=[2, 2]), image)
+
+
+def test_codes_that_are_cut_off_stay_so() -> None:
+    """Clip and Cast make codes, too, but cut their fractions off."""
+    nodes = [
+        helper.make_node("Clip", ["x", "low", "high"], ["c"]),
+        helper.make_node("Cast", ["c"], ["q"], to=TensorProto.INT8),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
+    ]
+    constants = {
+        "low": np.array(-5, np.float32),
+        "high": np.array(5, np.float32),
+        "s": np.array(0.5, np.float32),
+        "z": np.array(1, np.int8),
+    }
+    feeds = {"x": random(4, 5) * 4}
+    model = graph(nodes, feeds, constants)
+    check_onnx(model, feeds)
+    check_onnx(model, feeds, formats=["mlpackage"], minimum_deployment_target="iOS17")
