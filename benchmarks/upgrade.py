@@ -1,12 +1,14 @@
 """Every Core ML model of the shared data: upgraded to a package, exported to ONNX, and taken there and back.
 
     python benchmarks/upgrade.py [NAME ...] [--json FILE]
+    python benchmarks/upgrade.py --resnet50
 
 For each model: the bytes of its weights, those of the package's weights and how far the two agree; the bytes of the
 ONNX file with codes (QDQ) and how far onnxruntime agrees with the model; and how far the model that
 .mlmodel → .onnx → .mlmodel gives agrees with the first. Agreement is the lowest signal to noise ratio of any output on
 seeded inputs, in dB; "equal" where every bit is. The front door's own verification is off, so that this is a second
-opinion. ``docs/upgrade.md`` holds the table.
+opinion. With ``--resnet50``: a network of ResNet50's shape (25.6 M random weights) whose weights are stored in several
+ways, its bytes and seconds on every way. ``docs/upgrade.md`` holds the tables.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from resnet50_shape import resnet50_spec
 
 import mltoolkit as mlt
 from mltoolkit.comparison.metrics import snr_db
@@ -34,6 +37,7 @@ HEADING = (
     "| model | weights, bytes | package | agrees | target | s | ONNX with codes | agrees | there and back |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
+RESNET_HEADING = "| ResNet50's weights | bytes | package | s | ONNX with codes | s | package → .mlmodel |"
 
 
 def seeded(model: mlt.Model) -> dict[str, Any]:
@@ -143,15 +147,40 @@ def line(row: dict[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def resnet50() -> None:
+    """Print the table of a large network in each kind of compression."""
+    spec = resnet50_spec()
+    print(f"{RESNET_HEADING}\n|---|---|---|---|---|---|---|")
+    for bits, mode in ((32, "linear"), (16, "linear"), (8, "linear"), (6, "linear"), (4, "kmeans")):
+        old = mlt.Model(spec) if bits == 32 else mlt.quantize_weights(spec, bits, mode)
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            package = mlt.convert(old, format="mlpackage", verify=False)
+            upgraded = time.perf_counter()
+            mlt.export_onnx(old, Path(folder) / "m.onnx", quantize_dequantize=True, verify=False)
+            exported = time.perf_counter()
+            network = mlt.convert(package, format="mlmodel", verify=False)
+            seconds = (upgraded - start, exported - upgraded, time.perf_counter() - exported)
+            size = (Path(folder) / "m.onnx").stat().st_size
+        name = {32: "float32", 16: "float16"}.get(bits, f"{bits} bits, {mode}")
+        stored = [model.summary().total.bytes for model in (old, package, network)]
+        cells = [f"{stored[0]:,}", f"{stored[1]:,}", f"{seconds[0]:.1f}", f"{size:,}", f"{seconds[1]:.1f}"]
+        print(f"| {name} | {' | '.join(cells)} | {stored[2]:,}, {seconds[2]:.1f} s |", flush=True)
+
+
 def main() -> None:
-    """Print the table; models in the order of their names."""
+    """Print a table; models in the order of their names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="models, by default all")
     parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--resnet50", action="store_true", help="a large network instead")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     import coremltools  # noqa: F401  # its import, some seconds, shall not count
 
+    if arguments.resnet50:
+        resnet50()
+        return
     paths = sorted(path for path in _SHARED.iterdir() if not arguments.names or path.stem in arguments.names)
     print(HEADING)
     rows = []
