@@ -23,7 +23,10 @@ def codes(kind: Any, *shape: int) -> np.ndarray:
 
 
 def graph(
-    nodes: list[onnx.NodeProto], feeds: dict[str, np.ndarray], constants: dict[str, np.ndarray]
+    nodes: list[onnx.NodeProto],
+    feeds: dict[str, np.ndarray],
+    constants: dict[str, np.ndarray],
+    tensors: tuple[TensorProto, ...] = (),
 ) -> onnx.ModelProto:
     return finished(
         helper.make_graph(
@@ -34,7 +37,7 @@ def graph(
                 for name, array in feeds.items()
             ],
             [helper.make_tensor_value_info("y", TensorProto.UNDEFINED, None)],
-            [numpy_helper.from_array(array, name) for name, array in constants.items()],
+            [*(numpy_helper.from_array(array, name) for name, array in constants.items()), *tensors],
         )
     )
 
@@ -189,3 +192,37 @@ def test_codes_that_are_cut_off_stay_so() -> None:
     model = graph(nodes, feeds, constants)
     check_onnx(model, feeds)
     check_onnx(model, feeds, formats=["mlpackage"], minimum_deployment_target="iOS17")
+
+
+@pytest.mark.parametrize(("system", "bits", "block"), [("iOS16", 8, 0), ("iOS18", 8, 8), ("iOS18", 4, 8)])
+@pytest.mark.parametrize("operator", ["MatMul", "Gemm", "Gather"])
+def test_weights_of_products_and_tables_stay_codes(system: str, bits: int, block: int, operator: str) -> None:
+    rows, columns = 32, 24
+    low, high = -(1 << (bits - 1)), 1 << (bits - 1)
+    numbers = RNG.integers(low, high, (rows, columns))
+    if bits == 4:
+        weight = helper.make_tensor("w", TensorProto.INT4, [rows, columns], numbers.reshape(-1).tolist())
+    else:
+        weight = numpy_helper.from_array(numbers.astype(np.int8), "w")
+    shape = [rows // block, columns] if block else [columns]
+    scale = numpy_helper.from_array(RNG.uniform(0.01, 0.02, shape).astype(np.float32), "s")
+    attributes = {"axis": 0, "block_size": block} if block else {"axis": 1}
+    nodes = [helper.make_node("DequantizeLinear", ["w", "s"], ["d"], **attributes)]
+    if operator == "Gather":
+        feeds = {"x": np.array([[3, 0, 31]])}
+        nodes.append(helper.make_node("Gather", ["d", "x"], ["y"]))
+    else:
+        feeds = {"x": random(3, rows)}
+        nodes.append(helper.make_node(operator, ["x", "d"], ["y"]))
+    model = graph(nodes, feeds, {}, (weight, scale))
+    decoded = numbers * (np.repeat(numpy_helper.to_array(scale), block, 0) if block else numpy_helper.to_array(scale))
+    expected = decoded[feeds["x"]] if operator == "Gather" else feeds["x"] @ decoded
+    checked = check_onnx(
+        model,
+        feeds,
+        expected={"y": expected.astype(np.float32)},
+        formats=["mlpackage"],
+        minimum_deployment_target=system,
+    )
+    written = checked["mlpackage"].written.operations
+    assert any(name.startswith("constexpr") for name in written), written
