@@ -31,7 +31,7 @@ FORMATS = ("mlpackage", "mlmodel")
 TARGET = 60.0
 # How weights and picture are drawn; rows of another scheme are marked in the table.
 SCHEME = 3
-# Transposes that MobileNetV2 may keep; one is needed where the picture enters.
+# Transposes that a model may keep; one is needed where the picture enters.
 MOST_TRANSPOSES = 4
 
 
@@ -195,8 +195,8 @@ def decibels(reference: Any, other: Any) -> float:
 
 
 def passes(result: dict[str, Any]) -> bool:
-    """Whether hub and both formats reach the target."""
-    if "error" in result:
+    """Whether hub and both formats reach the target, with few transposes."""
+    if "error" in result or any(result["formats"][name]["transposes"] > MOST_TRANSPOSES for name in FORMATS):
         return False
     return min(result["hub"], *(result["formats"][name]["sqnr"] for name in FORMATS)) >= TARGET
 
