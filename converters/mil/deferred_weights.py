@@ -97,9 +97,13 @@ def deferred_weights() -> Iterator[DeferredWeights]:
 
     def convert(const_context: Any, builder: Any, operations: Iterable[Any], outputs: Any) -> None:
         operations = list(operations)
-        for operation in operations:
-            _defer(operation, deferred)
+        weights = [weight for operation in operations if (weight := _large_weight(operation)) is not None]
+        for weight in weights:
+            weight._sym_val.val = deferred.stand_in(weight.val)
         convert_ops(const_context, builder, operations, outputs)
+        for weight in weights:
+            # The program needs it no more: from here on each weight goes when it is in its place.
+            weight._sym_val = weight.op.val._sym_val = None
 
     load.convert_ops = convert
     try:
@@ -108,13 +112,14 @@ def deferred_weights() -> Iterator[DeferredWeights]:
         load.convert_ops = convert_ops
 
 
-def _defer(operation: Any, deferred: DeferredWeights) -> None:
+def _large_weight(operation: Any) -> Any:
+    """The constant of an operation that is to be deferred, None where there is none."""
     name = _INPUTS.get(operation.op_type)
     weight = None if name is None else operation.inputs.get(name)
     if weight is None or weight.op is None or weight.op.op_type != "const" or weight.consuming_blocks:
-        return
+        return None
     if len(weight.child_ops) != 1 or (name == "y" and weight.rank != 2):
-        return  # read by others too, or not part of the layer
+        return None  # read by others too, or not part of the layer
     array = weight.val
-    if isinstance(array, np.ndarray) and array.dtype == np.float32 and array.size >= _LEAST_ELEMENTS and array.ndim > 1:
-        weight._sym_val.val = deferred.stand_in(array)
+    plain = isinstance(array, np.ndarray) and array.dtype == np.float32 and array.ndim > 1
+    return weight if plain and array.size >= _LEAST_ELEMENTS else None
