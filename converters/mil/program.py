@@ -60,6 +60,7 @@ class ProgramWriter:
         # Values that stand for results of nodes that were refused.
         self._made_up: set[ir.Value] = set()
         self._in_body = False
+        self._refused_nodes: set[ir.Node] = set()
         self._lost: set[ir.Value] = set()
 
     def bind(self, value: ir.Value, var: Any) -> None:
@@ -201,7 +202,10 @@ class ProgramWriter:
     def _refused(self, node: ir.Node, refusal: Refusal) -> None:
         domain = "" if node.domain in ("", "ai.onnx", CUSTOM_DOMAIN) else node.domain
         name = node.metadata_props.get("layer") or node.name or node.outputs[0].name or node.op_type
-        self.unsupported.add(name, node.op_type, refusal.reason, refusal.closest, domain=domain)
+        if node not in self._refused_nodes:
+            # A body is written several times where a loop is unrolled.
+            self._refused_nodes.add(node)
+            self.unsupported.add(name, node.op_type, refusal.reason, refusal.closest, domain=domain)
         for value in node.outputs:
             self._make_up(value)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from checking import check_onnx, check_refused
+from checking import check_onnx, check_refused, source_of
 from onnx import TensorProto, helper, parser
+
+from mltoolkit.converters.mil.target import CoreMLTarget
+from mltoolkit.converters.mil.write import write_core_ml
+from mltoolkit.errors import UnsupportedLayersError
 
 RNG = np.random.default_rng(23)
 
@@ -181,3 +185,20 @@ def test_sequences_of_known_length_leave_no_trace() -> None:
     }
     """
     check_onnx(model(text), {"x": random(6, 4)})
+
+
+def test_a_node_of_a_body_is_reported_once() -> None:
+    text = """
+    agraph (float[3,6,6] x) => (float[3,6,6] y)
+    <int64 three = {3}, bool always = {1}>
+    {
+      y = Loop (three, always, x) <
+        body = step (int64 i, bool go, float[3,6,6] u) => (bool on, float[3,6,6] w)
+        { on = Identity(go)  d = Det(u)  e = Unsqueeze(d, axes)  w = Mul(u, e) }
+      >
+    }
+    """
+    text = text.replace("<int64 three", "<int64[2] axes = {1, 2}, int64 three")
+    with pytest.raises(UnsupportedLayersError) as caught:
+        write_core_ml(source_of(model(text)), CoreMLTarget())
+    assert [layer.class_name for layer in caught.value.layers].count("Det") == 1
