@@ -16,8 +16,8 @@ pytest.importorskip("torch")
 pytest.importorskip("coremltools")
 
 import coremltools as ct
+import coremltools.optimize.coreml as cto
 import torch
-from written_models import linear
 
 import mltoolkit as mlt
 from mltoolkit.converters.ml_program import control_flow
@@ -82,13 +82,14 @@ def test_a_gru_of_torch_is_a_gru(target: str, options: dict[str, Any], given: bo
         np.testing.assert_allclose(outputs[name], array, atol=2e-6)
 
 
-@pytest.mark.parametrize("form", ["FLOAT16", "int8"])
-def test_in_half_precision_and_compressed(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", ["FLOAT16", "int8", "rewritten"])
+def test_in_half_precision_and_compressed(form: str) -> None:
     model, data, expected = converted("iOS18", "FLOAT16" if form == "FLOAT16" else "FLOAT32", False)
-    if form == "int8":
-        compress = linear(mode="linear_symmetric")
-        monkeypatch.setattr("written_models.THRESHOLD", 1)
-        model = compress(model)
+    if form != "FLOAT16":
+        config = cto.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=1)
+        model = cto.linear_quantize_weights(model, cto.OptimizationConfig(config))
+    if form == "rewritten":
+        model = cto.decompress_weights(model)
     assert kinds(model)["GRU"] == 1 and kinds(model)["Loop"] == 0
     outputs = mlt.load(model).predict(data)
     # Weights of relative error 2⁻¹² or 2⁻⁹.
