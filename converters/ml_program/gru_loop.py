@@ -24,28 +24,15 @@ from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.formats.mil_types import TensorType, read_type
 from mltoolkit.graph.builder import shape_of
 
-# A pattern is "?variable", ("=", a constant's value), ("|", patterns …), or (operation, its inputs' patterns).
+# A pattern is "?variable", ("=", a constant's value), ("name", a name), ("index", the pattern of a step), or
+# (operation, its inputs' patterns).
 _Pattern = Any
 _ONE = ("=", 1)
 
 
-def _index(position: _Pattern) -> _Pattern:
-    """A step, perhaps with what programs of iOS 17 and later have to count negative ones from the end.
-
-    coremltools adds that once more to a program that it compresses.
-    """
-    once = _counted_from_end(position)
-    return ("|", position, once, _counted_from_end(once))
-
-
-def _counted_from_end(position: _Pattern) -> _Pattern:
-    parts = {"cond": ("greater_equal", {"x": position, "y": ("=", 0)}), "a": position}
-    return ("select", parts | {"b": ("add", {"x": position, "y": "?"})})
-
-
 def _taken(source: _Pattern) -> _Pattern:
     """What stands at the present step."""
-    gathered = ("gather", {"x": source, "indices": _index("?i"), "axis": ("=", 0)})
+    gathered = ("gather", {"x": source, "indices": ("index", "?i"), "axis": ("=", 0)})
     return ("squeeze", {"x": gathered, "axes": ("=", 0)})
 
 
@@ -73,7 +60,7 @@ _LIST = (
     "scatter",
     {
         "data": "?h",
-        "indices": _index(_STEP),
+        "indices": ("index", _STEP),
         "updates": ("expand_dims", {"x": _NEXT, "axes": ("=", 0)}),
         "axis": ("=", 0),
         "mode": ("=", "add"),
@@ -105,8 +92,10 @@ class _Matcher:
         kind = pattern[0]
         if kind == "=":
             return self._is_constant(name, pattern[1])
-        if kind == "|":
-            return any(self.matches(one, name) for one in pattern[1:])
+        if kind == "name":
+            return name == self._before_casts(pattern[1])
+        if kind == "index":
+            return self.matches(pattern[1], self._not_from_end(name))
         operation = self._operations.get(name)
         if operation is None or operation.type != kind:
             return False
@@ -118,6 +107,21 @@ class _Matcher:
     def _argument_matches(self, pattern: _Pattern, given: Any) -> bool:
         arguments = given.arguments
         return len(arguments) == 1 and bool(arguments[0].name) and self.matches(pattern, arguments[0].name)
+
+    def _not_from_end(self, name: str) -> str:
+        """The index of which this is ``index >= 0 ? index : index + size``.
+
+        coremltools writes that for iOS 17 and later, and once more whenever it rewrites a program.
+        """
+        operation = self._operations.get(name)
+        while operation is not None and operation.type == "select" and operation.inputs["a"].arguments:
+            inner = self._before_casts(operation.inputs["a"].arguments[0].name)
+            same = ("name", inner)
+            test = ("greater_equal", {"x": same, "y": ("=", 0)})
+            if not self.matches(("select", {"cond": test, "a": same, "b": ("add", {"x": same, "y": "?"})}), name):
+                break
+            name, operation = inner, self._operations.get(inner)
+        return name
 
     def _before_casts(self, name: str) -> str:
         """What was cast: between floating types, which are one here, and between integers of at least 16 bits."""
