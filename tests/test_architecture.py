@@ -126,3 +126,9 @@ def test_coremltools_itself_is_imported_late_and_in_few_rooms(project: Path) -> 
         if at_once.search(text) or (late.search(text) and not name.startswith(USES_COREMLTOOLS)):
             found.append(name)
     assert not found, f"use mltoolkit.formats.protobuf: {found}"
+
+
+def test_test_files_have_names_of_their_own(project: Path) -> None:
+    # pytest imports them by their name alone.
+    names = [path.name for path in (project / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted({name for name in names if names.count(name) > 1})
