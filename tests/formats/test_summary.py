@@ -9,8 +9,8 @@ import pytest
 from small_models import SMALL_MODELS, add_layer, image_classifier, pipeline, vector_regressor
 
 from mltoolkit.errors import InvalidModelError
-from mltoolkit.formats.model_file import read_spec
 from mltoolkit.formats.layer_summary import LayerSummary, WeightTotal
+from mltoolkit.formats.model_file import read_spec
 from mltoolkit.formats.summary import summarize
 
 
