@@ -1,4 +1,4 @@
 """The version of ONNX that the hub is written in."""
 
-# The newest that onnxruntime 1.20, the oldest release supported here, runs completely.
+# The newest that onnxruntime 1.21, the oldest release supported here, runs completely.
 OPSET = 21
