@@ -16,6 +16,7 @@ from mltoolkit.converters.neural_network.layers import convert_layers, unconvert
 from mltoolkit.converters.neural_network.operands import exact_inputs, scalar
 from mltoolkit.converters.neural_network.registry import converts
 from mltoolkit.errors import InvalidModelError
+from mltoolkit.graph.builder import shape_of
 from mltoolkit.graph.folding import known_truth
 from mltoolkit.graph.model_graph import GraphLayer
 
@@ -24,8 +25,14 @@ _TRUE_FROM = 1e-6
 
 
 def is_true(context: LayerContext, value: ir.Value) -> ir.Value:
-    """Whether a blob with one element is not 0, as a bool scalar."""
+    """Whether a blob is not 0, as a bool scalar.
+
+    The format says nothing of blobs with several elements, yet Apple's own tests branch on one: the first counts here.
+    """
     builder = context.builder
+    if any(isinstance(size, int) and size > 1 for size in shape_of(value)):
+        flat = builder.op("Reshape", value, builder.constant([-1]))
+        value = builder.op("Slice", flat, *(builder.constant([limit]) for limit in (0, 1, 0)))
     return builder.op("Greater", builder.op("Abs", scalar(context, value)), builder.constant(_TRUE_FROM))
 
 
