@@ -218,7 +218,7 @@ def table(results: dict[str, dict[str, Any]], size: int) -> str:
         "# Keras Applications",
         "",
         "Written by `python benchmarks/keras_applications.py`: random weights, the last layers of residual branches "
-        "made small as training makes them (°: an earlier run with other weights), "
+        "made small as training makes them (°, if any: an earlier run with other weights), "
         f"pictures of {size} × {size}, float32, Keras 3 on torch (NASNet: on JAX).",
         "dB: signal to noise of the hub's graph and of the written file, read back and run here, against Keras' own "
         "output. Seconds of CPU time: importing, and writing each format (coremltools was imported before). "
