@@ -61,7 +61,9 @@ class OrtSession:
             weights.hand_over(options)
             model = _serialize(nodes, inputs, outputs, weights.initializers)
             try:
-                self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+                self._session = ort.InferenceSession(
+                    model, options, providers=["CPUExecutionProvider"], disabled_optimizers=_wrong_here(nodes)
+                )
             except Exception as error:  # onnxruntime's exceptions share no base class of their own
                 raise UnsupportedModelError(
                     f"onnxruntime refuses the model: {_first_line(error)}", where=name
@@ -80,6 +82,19 @@ class OrtSession:
         except Exception as error:  # see above
             raise PredictionError(f"the model failed while it ran: {_first_line(error)}", where=self._name) from error
         return dict(zip(self.output_names, results, strict=True))
+
+
+def _wrong_here(nodes: Iterable[ir.Node]) -> list[str]:
+    """Rewrites of onnxruntime's that would change results.
+
+    Pad_Fusion gives the padding of a Pad to the MaxPool behind it, where padding never wins: zeros lose against
+    negative numbers (onnxruntime 1.31).
+    """
+    for node in nodes:
+        maker = node.inputs[0].producer() if node.op_type == "MaxPool" and node.inputs[0] is not None else None
+        if maker is not None and maker.op_type == "Pad":
+            return ["Pad_Fusion"]
+    return []
 
 
 def _first_line(error: Exception) -> str:
