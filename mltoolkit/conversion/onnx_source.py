@@ -55,6 +55,11 @@ def open_onnx(source: Source, options: Options) -> Imported:
     )
 
 
+_RANDOM = frozenset(
+    ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+)
+
+
 class OnnxReference:
     """Runs the original model in onnxruntime.
 
@@ -68,15 +73,18 @@ class OnnxReference:
 
     def __init__(self, source: Path | onnx.ModelProto | ir.Model, hub: SourceModel) -> None:
         self._source = source
-        self._session = open_session(source)
+        # Opened to see that it can be, and again for each run: its weights shall not lie beside those of the session
+        # that it is compared with. Random numbers would be the same in each new session, so there one is kept.
+        session = open_session(source)
+        self._names = [item.name for item in session.get_outputs()]
+        self._kept = session if any(node.op_type in _RANDOM for node in hub.model.graph.all_nodes()) else None
         self._inputs = [value.name or "" for value in hub.model.graph.inputs]
         self._outputs = [value.name or "" for value in hub.model.graph.outputs]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> Arrays:
         """The outputs by name."""
-        names = [item.name for item in self._session.get_outputs()]
-        results = run_session(self._session, feeds, self._inputs, names)
-        return {own: results[name] for own, name in zip(self._outputs, names, strict=True)}
+        results = run_session(self._kept or open_session(self._source), feeds, self._inputs, self._names)
+        return {own: results[name] for own, name in zip(self._outputs, self._names, strict=True)}
 
     def layer_outputs(self, feeds: Mapping[str, NDArray[Any]], layers: Sequence[GraphLayer]) -> Arrays:
         """Outputs of the graph's nodes by their ONNX names."""
