@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mltoolkit.custom_layers.description import CustomLayerDescription
+from mltoolkit.custom_layers.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from mltoolkit.converters.hooks import HookedLayer
@@ -20,38 +21,35 @@ def convert_grid_sampler(layer: HookedLayer) -> CustomLayerDescription:
     """GridSampler with its sizes and conventions."""
     return _described(
         layer,
-        "samples a picture through an affine map",
         ("output_height", "output_width", "align_corners", "padding_mode", "convention"),
     )
 
 
 def convert_group_norm(layer: HookedLayer) -> CustomLayerDescription:
     """GroupNorm; scale and shift are its weights."""
-    return _described(layer, "normalizes over groups of channels", ("num_groups", "epsilon"), weights=True)
+    return _described(layer, ("num_groups", "epsilon"), weights=True)
 
 
 def convert_mish(layer: HookedLayer) -> CustomLayerDescription:
     """Mish, which has no parameters."""
-    return _described(layer, "x · tanh(ln(1 + eˣ))", ())
+    return _described(layer, ())
 
 
 def convert_pixel_shuffle(layer: HookedLayer) -> CustomLayerDescription:
     """PixelShuffle with its factor."""
-    return _described(layer, "moves channels into blocks of pixels", ("upscale_factor",))
+    return _described(layer, ("upscale_factor",))
 
 
 def convert_swish(layer: HookedLayer) -> CustomLayerDescription:
     """Swish; a learned β is a weight, a fixed one a parameter."""
     learned = bool(layer.weights)
-    return _described(layer, "x · σ(βx)", () if learned else ("beta",), weights=learned)
+    return _described(layer, () if learned else ("beta",), weights=learned)
 
 
-def _described(
-    layer: HookedLayer, text: str, parameters: tuple[str, ...], *, weights: bool = False
-) -> CustomLayerDescription:
+def _described(layer: HookedLayer, parameters: tuple[str, ...], *, weights: bool = False) -> CustomLayerDescription:
     return CustomLayerDescription(
         class_name=layer.class_name,
-        description=text,
+        description=SHIPPED[layer.class_name].load().description,
         parameters={name: layer.parameters[name] for name in parameters if name in layer.parameters},
         weights=list(layer.weights) if weights else (),
     )

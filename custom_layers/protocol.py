@@ -17,6 +17,7 @@ class CustomLayer:
 
     Attributes:
         class_name: the layer's ``className`` in the model file (CustomLayerParams.className).
+        description: what the layer does, one line; models that are converted with it carry it.
         parameters: the layer's parameters from the file, by name.
         weights: the layer's weights from the file: float32 arrays of shape (n,), or raw bytes as uint8.
 
@@ -31,6 +32,7 @@ class CustomLayer:
     """
 
     class_name: ClassVar[str] = ""
+    description: ClassVar[str] = ""
 
     def __init__(self, parameters: Mapping[str, ParameterValue], weights: Sequence[NDArray[np.generic]]) -> None:
         self.parameters = dict(parameters)

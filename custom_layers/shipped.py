@@ -51,7 +51,13 @@ SHIPPED = {
     "PixelShuffle": _one("pixel_shuffle", "PixelShuffle"),
     "Swish": _one("swish", "Swish"),
     # Names that apps use for other things have another name in Swift.
-    "dropout": ShippedLayer("kraken", "Dropout", "KrakenDropout", ("kraken/KrakenDropout.swift",)),
+    "dropout": ShippedLayer(
+        "kraken",
+        "Dropout",
+        "KrakenDropout",
+        ("kraken/KrakenDropout.swift",),
+        ("kraken/KrakenDropout.metal",),
+    ),
     "groupnorm": ShippedLayer(
         "kraken",
         "KrakenGroupNorm",

@@ -66,6 +66,7 @@ class GridSampler(_Sampler):
     """
 
     class_name = "GridSampler"
+    description = "samples a picture through an affine map"
 
     def __init__(self, parameters: dict[str, float | int | str | bool], weights: Sequence[NDArray[np.generic]]) -> None:
         super().__init__(parameters, weights)
@@ -118,6 +119,7 @@ class GridSampleLayer(_Sampler):
     """
 
     class_name = "GridSampleLayer"
+    description = "samples a picture at a grid"
 
     def output_shapes(self, input_shapes: Sequence[Shape]) -> list[Shape]:
         """[.., C, h, w]."""

@@ -20,6 +20,7 @@ class GroupNorm(CustomLayer):
     """
 
     class_name = "GroupNorm"
+    description = "normalizes over groups of channels"
 
     def __init__(self, parameters: dict[str, float | int | str | bool], weights: Sequence[NDArray[np.generic]]) -> None:
         super().__init__(parameters, weights)

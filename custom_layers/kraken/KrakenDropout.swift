@@ -1,11 +1,14 @@
 import CoreML
 import Foundation
+import Metal
 
 /// kraken's dropout, which does nothing when a model predicts.
 #if canImport(ObjectiveC)
 @objc(dropout)
 #endif
 final class KrakenDropout: NSObject, MLCustomLayer {
+    private let kernels = LayerKernels()
+
     required init(parameters: [String: Any]) throws {
         super.init()
     }
@@ -22,5 +25,11 @@ final class KrakenDropout: NSObject, MLCustomLayer {
         } else {
             try outputs[0].store(try inputs[0].layerTensor(Float.self))
         }
+    }
+
+    func encode(commandBuffer: MTLCommandBuffer, inputs: [MTLTexture], outputs: [MTLTexture]) throws {
+        try kernels.encode(
+            "kraken_dropout", commandBuffer: commandBuffer, textures: [inputs[0], outputs[0]],
+            parameters: NoParameters?.none, output: outputs[0])
     }
 }

@@ -12,6 +12,7 @@ class Dropout(ElementwiseLayer):
     """A copy of the input. Its parameters (probability, dimensions) matter in training only."""
 
     class_name = "dropout"
+    description = "nothing, when a model predicts"
 
     def function(self, x: NDArray[np.floating]) -> NDArray[np.floating]:
         """A copy."""

@@ -9,3 +9,4 @@ class KrakenGroupNorm(GroupNorm):
     """:class:`GroupNorm` under kraken's name; its further parameter ``in_channels`` repeats the weights' length."""
 
     class_name = "groupnorm"
+    description = "normalizes over groups of channels"

@@ -18,6 +18,7 @@ class Reshape(CustomLayer):
     """
 
     class_name = "reshape"
+    description = "splits an axis and moves a part into another"
 
     def _reshaped(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         source, high, low = (int(self.parameters[name]) for name in ("src_dim", "high", "low"))

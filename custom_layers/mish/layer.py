@@ -12,6 +12,7 @@ class Mish(ElementwiseLayer):
     """x · tanh(softplus(x)); no parameters, no weights."""
 
     class_name = "Mish"
+    description = "x · tanh(ln(1 + eˣ))"
 
     def function(self, x: NDArray[np.floating]) -> NDArray[np.floating]:
         """The activation of an array."""

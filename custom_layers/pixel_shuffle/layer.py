@@ -19,6 +19,7 @@ class PixelShuffle(CustomLayer):
     """
 
     class_name = "PixelShuffle"
+    description = "moves channels into blocks of pixels"
 
     def __init__(self, parameters: dict[str, float | int | str | bool], weights: Sequence[NDArray[np.generic]]) -> None:
         super().__init__(parameters, weights)

@@ -17,6 +17,7 @@ class Swish(ElementwiseLayer):
     """
 
     class_name = "Swish"
+    description = "x · σ(βx)"
 
     def __init__(self, parameters: dict[str, float | int | str | bool], weights: Sequence[NDArray[np.generic]]) -> None:
         super().__init__(parameters, weights)

@@ -75,13 +75,13 @@ SHAPES = ((1, 1, 1, 1), (1, 3, 5, 4), (1, 4, 2, 3), (2, 6, 4, 5), (3, 8, 1, 7))
 
 
 def _elementwise(
-    name: str, parameters: dict[str, float | int | str | bool], buffers: list[np.ndarray]
+    name: str, parameters: dict[str, float], buffers: list[np.ndarray], stem: str = ""
 ) -> Iterator[KernelCase]:
     rng = np.random.default_rng(len(name))
     layer = _layer(name, parameters, [])
     for shape in SHAPES:
         x = rng.normal(0, 4, shape).astype(np.float16)
-        for kernel in _names(name.lower(), shape):
+        for kernel in _names(stem or name.lower(), shape):
 
             def run(kernels: Kernels, kernel: str = kernel, x: np.ndarray = x) -> np.ndarray:
                 return launch(kernels, kernel, [x], buffers, x.shape)
@@ -179,6 +179,7 @@ def _group_norms() -> Iterator[KernelCase]:
 CASES: dict[str, list[KernelCase]] = {
     "swish/Swish.metal": list(_elementwise("Swish", {"beta": 1.5}, [np.array([1.5], np.float32)])),
     "mish/Mish.metal": list(_elementwise("Mish", {}, [])),
+    "kraken/KrakenDropout.metal": list(_elementwise("dropout", {}, [], "kraken_dropout")),
     "grid_sampler/GridSampler.metal": list(_grid_samplers()),
     "pixel_shuffle/PixelShuffle.metal": list(_pixel_shuffles()),
     "group_norm/GroupNorm.metal": list(_group_norms()),
