@@ -46,11 +46,29 @@ def convert_swish(layer: HookedLayer) -> CustomLayerDescription:
     return _described(layer, () if learned else ("beta",), weights=learned)
 
 
-def _described(layer: HookedLayer, parameters: tuple[str, ...], *, weights: bool = False) -> CustomLayerDescription:
+def convert_kraken_dropout(layer: HookedLayer) -> CustomLayerDescription:
+    """kraken's dropout; its parameters matter in training only."""
+    return _described(layer, (), name="dropout")
+
+
+def convert_kraken_group_norm(layer: HookedLayer) -> CustomLayerDescription:
+    """kraken's groupnorm; scale and shift are its weights."""
+    return _described(layer, ("num_groups", "epsilon"), weights=True, name="groupnorm")
+
+
+def convert_kraken_reshape(layer: HookedLayer) -> CustomLayerDescription:
+    """kraken's reshape with its axes and sizes."""
+    return _described(layer, ("src_dim", "part_a", "part_b", "high", "low"), name="reshape")
+
+
+def _described(
+    layer: HookedLayer, parameters: tuple[str, ...], *, weights: bool = False, name: str = ""
+) -> CustomLayerDescription:
+    class_name = name or layer.class_name
     return CustomLayerDescription(
-        class_name=layer.class_name,
-        description=SHIPPED[layer.class_name].load().description,
-        parameters={name: layer.parameters[name] for name in parameters if name in layer.parameters},
+        class_name=class_name,
+        description=SHIPPED[class_name].load().description,
+        parameters={key: layer.parameters[key] for key in parameters if key in layer.parameters},
         weights=list(layer.weights) if weights else (),
     )
 
@@ -62,4 +80,11 @@ CONVERSION_FUNCTIONS: dict[str, Callable[[HookedLayer], CustomLayerDescription]]
     "Mish": convert_mish,
     "PixelShuffle": convert_pixel_shuffle,
     "Swish": convert_swish,
+}
+
+# Keras has layers called Dropout and Reshape too, so kraken's are no part of the above.
+KRAKEN_CONVERSION_FUNCTIONS: dict[str, Callable[[HookedLayer], CustomLayerDescription]] = {
+    "Dropout": convert_kraken_dropout,
+    "KrakenGroupNorm": convert_kraken_group_norm,
+    "Reshape": convert_kraken_reshape,
 }

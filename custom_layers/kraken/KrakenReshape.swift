@@ -63,8 +63,8 @@ final class KrakenReshape: NSObject, MLCustomLayer {
         let shape = inputShapes[0].map(\.intValue)
         // Core ML also asks with sizes of zero while it loads a model.
         if shape.contains(0) { return [shape.map { NSNumber(value: $0) }] }
-        let rest = try joined(moved(split([1] + shape.dropFirst(2))))
-        return [(shape.prefix(2) + rest.dropFirst()).map { NSNumber(value: $0) }]
+        let rest = try joined(moved(split([1] + shape.suffix(3))))
+        return [(shape.dropLast(3) + rest.dropFirst()).map { NSNumber(value: $0) }]
     }
 
     func evaluate(inputs: [MLMultiArray], outputs: [MLMultiArray]) throws {
@@ -76,10 +76,10 @@ final class KrakenReshape: NSObject, MLCustomLayer {
     }
 
     private func reshaped<Scalar: BinaryFloatingPoint>(_ input: LayerTensor<Scalar>) throws -> LayerTensor<Scalar> {
-        guard input.shape.count == 5 else {
-            throw LayerError("reshape works on [Sequence, Batch, C, H, W], not on rank \(input.shape.count)")
+        guard input.shape.count >= 3 else {
+            throw LayerError("reshape works on [.., C, H, W], not on rank \(input.shape.count)")
         }
-        let before = try split([input.shape[0] * input.shape[1]] + input.shape.dropFirst(2))
+        let before = try split([input.count(ofRank: 3)] + input.shape.suffix(3))
         var steps = [Int](repeating: 1, count: before.count)
         for axis in stride(from: before.count - 2, through: 0, by: -1) { steps[axis] = steps[axis + 1] * before[axis + 1] }
         let (sizes, reading) = (moved(before), moved(steps))
@@ -87,7 +87,7 @@ final class KrakenReshape: NSObject, MLCustomLayer {
         for (size, step) in zip(sizes, reading) {
             positions = positions.flatMap { start in (0..<size).map { start + $0 * step } }
         }
-        let shape = input.shape.prefix(2) + joined(sizes).dropFirst()
+        let shape = input.shape.dropLast(3) + joined(sizes).dropFirst()
         return LayerTensor(shape: Array(shape), values: positions.map { input.values[$0] })
     }
 }

@@ -29,17 +29,17 @@ class Reshape(CustomLayer):
         return x.reshape(*x.shape[:target], x.shape[target] * x.shape[target + 1], *x.shape[target + 2 :])
 
     def output_shapes(self, input_shapes: Sequence[Shape]) -> list[Shape]:
-        """[Sequence, Batch, …] with two of C, H, W changed."""
-        sequence, batch, *rest = input_shapes[0]
+        """[.., C, H, W] with two of C, H, W changed."""
+        leading, rest = input_shapes[0][:-3], input_shapes[0][-3:]
         # Only the shape counts, so the stand-in takes no memory.
         stand_in = np.broadcast_to(np.float32(0), (1, *rest))
-        return [(sequence, batch, *self._reshaped(stand_in).shape[1:])]
+        return [(*leading, *self._reshaped(stand_in).shape[1:])]
 
     def evaluate(self, inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """Split, move, join."""
-        sequence, batch, *rest = inputs[0].shape
-        result = self._reshaped(inputs[0].reshape(sequence * batch, *rest))
-        return [result.reshape(sequence, batch, *result.shape[1:])]
+        leading, rest = inputs[0].shape[:-3], inputs[0].shape[-3:]
+        result = self._reshaped(inputs[0].reshape(-1, *rest))
+        return [result.reshape(*leading, *result.shape[1:])]
 
     def example_input_shapes(self) -> list[list[Shape]]:
         """Three pictures whose split axis holds both parts twice."""
@@ -47,4 +47,4 @@ class Reshape(CustomLayer):
         parts = [part for part in (int(self.parameters["part_a"]), int(self.parameters["part_b"])) if part > 0]
         sizes.insert(0, 3)
         sizes[int(self.parameters["src_dim"])] = int(np.prod(parts)) * (2 if len(parts) == 1 else 1)
-        return [[(1, sizes[0], *sizes[1:])]]
+        return [[(1, *sizes)], [tuple(sizes)]]

@@ -116,3 +116,24 @@ def test_group_norm_equals_the_reference() -> None:
     assert error <= 1e-5, f"{error:.2e}"
     with pytest.raises(ArgumentError, match="multiple"):
         GroupNorm(4).build((None, 4, 4, 6))
+
+
+def test_kraken_layers_equal_the_references() -> None:
+    from mltoolkit.custom_layers.kraken import Dropout, KrakenGroupNorm, Reshape, keras_layer
+
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(2, 6, 4, 5)).astype(np.float32)
+    references = [
+        Dropout({"prob": 0.5}, []),
+        KrakenGroupNorm({"num_groups": 3, "in_channels": 6}, list(rng.normal(size=(2, 6)).astype(np.float32))),
+        Reshape({"src_dim": 2, "part_a": 1, "part_b": -1, "high": 2, "low": 1}, []),
+        Reshape({"src_dim": 3, "part_a": -1, "part_b": 5, "high": 1, "low": 3}, []),
+        Reshape({"src_dim": 1, "part_a": 2, "part_b": 3, "high": 1, "low": 2}, []),
+    ]
+    for reference in references:
+        (expected,) = reference.evaluate([x[None]])
+        given = x.transpose(0, 2, 3, 1)
+        found = values(keras_layer.from_custom_layer(reference, [given])(given, training=False))
+        assert found.shape == expected[0].transpose(0, 2, 3, 1).shape
+        error = np.abs(found - expected[0].transpose(0, 2, 3, 1)).max()
+        assert error <= 1e-5, f"{reference.class_name}: {error:.2e}"
