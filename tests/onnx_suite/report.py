@@ -38,7 +38,8 @@ def _lines(cases: Sequence[Case], outcomes: Outcomes) -> Iterator[str]:
     yield ""
     yield (
         f"The node tests that onnx {version('onnx')} generates (opset 1 to 28), each converted to both Core ML "
-        "formats, read back, run and compared with ONNX's own expected outputs by ONNX's own tolerances. "
+        "formats, read back, run and compared with ONNX's own expected outputs by ONNX's own tolerances "
+        "(and what float32 resolves beside an output's largest value). "
         "`python tests/onnx_suite/run.py` writes this page. *Refused*: an error of mltoolkit's before anything was "
         "written. *Wrong*: what was written gives something else, or does not run."
     )
