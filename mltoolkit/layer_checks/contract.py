@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mltoolkit.custom_layers.promises import require_count, require_numbers, require_shape
 from mltoolkit.custom_layers.protocol import CustomLayer, Shape
 from mltoolkit.errors import CustomLayerError
 
@@ -43,9 +44,7 @@ def checked_outputs(
         outputs = layer.evaluate(copies)
     except Exception as error:  # foreign code runs here
         raise CustomLayerError(f"evaluate failed: {type(error).__name__}: {error}", where=where) from error
-    if not isinstance(outputs, (list, tuple)) or len(outputs) != len(shapes):
-        found = f"{len(outputs)} arrays" if isinstance(outputs, (list, tuple)) else type(outputs).__name__
-        raise CustomLayerError(f"evaluate must return a list of {len(shapes)} arrays, not {found}", where=where)
+    require_count(outputs, len(shapes), where)
     for index, (before, after) in enumerate(zip(inputs, copies, strict=True)):
         if not np.array_equal(before, after, equal_nan=True):
             raise CustomLayerError(
@@ -55,19 +54,12 @@ def checked_outputs(
         if not isinstance(output, np.ndarray) or output.dtype != np.float32:
             found = str(output.dtype) if isinstance(output, np.ndarray) else type(output).__name__
             raise CustomLayerError(f"output {index} must be a float32 array, not {found}", where=where)
-        if output.shape != shape:
-            raise CustomLayerError(
-                f"output {index} has shape {output.shape} where output_shapes announced {shape}", where=where
-            )
+        require_shape(index, output, shape, where)
         if any(np.shares_memory(output, copy) for copy in copies):
             raise CustomLayerError(
                 f"output {index} is the memory of an input", where=where, fix="Return a copy: .copy()"
             )
-        if np.isnan(output).any() and not any(np.isnan(array).any() for array in inputs):
-            raise CustomLayerError(
-                f"output {index} holds {int(np.isnan(output).sum())} NaN of {output.size} numbers, the inputs none",
-                where=where,
-            )
+        require_numbers(index, output, inputs, where)
     return list(outputs)
 
 

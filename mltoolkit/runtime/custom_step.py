@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mltoolkit.custom_layers.promises import require_count, require_numbers, require_shape
 from mltoolkit.errors import CustomLayerError
 from mltoolkit.graph.builder import shape_of
 from mltoolkit.graph.model_graph import CustomNode
@@ -49,34 +50,20 @@ class CustomStep:
                 where=self._where,
                 fix="Inputs are read-only: copy one before changing it" if "read-only" in str(error) else None,
             ) from error
-        if not isinstance(results, (list, tuple)) or len(results) != len(self.output_names):
-            found = f"{len(results)} arrays" if isinstance(results, (list, tuple)) else type(results).__name__
-            raise CustomLayerError(
-                f"evaluate must return a list of {len(self.output_names)} arrays, not {found}",
-                where=self._where,
-            )
+        require_count(results, len(self.output_names), self._where)
         outputs = {
             name: self._checked(index, result)
             for index, (name, result) in enumerate(zip(self.output_names, results, strict=True))
         }
         for index, output in enumerate(outputs.values()):
-            if np.isnan(output).any() and not any(np.isnan(array).any() for array in inputs):
-                raise CustomLayerError(
-                    f"output {index} holds {int(np.isnan(output).sum())} NaN of {output.size} numbers, the inputs none",
-                    where=self._where,
-                )
+            require_numbers(index, output, inputs, self._where)
         return outputs
 
     def _checked(self, index: int, result: object) -> NDArray[np.float32]:
-        expected = self._shapes[index]
         if not isinstance(result, np.ndarray) or result.dtype.kind not in "fiub":
             raise CustomLayerError(
                 f"output {index} must be an array of numbers, not {getattr(result, 'dtype', type(result).__name__)}",
                 where=self._where,
             )
-        if result.shape != expected:
-            raise CustomLayerError(
-                f"output {index} has shape {result.shape} where output_shapes announced {expected}",
-                where=self._where,
-            )
+        require_shape(index, result, self._shapes[index], self._where)
         return np.ascontiguousarray(result, dtype=np.float32)
