@@ -64,6 +64,7 @@ class CustomLayerSet:
             self._given = dict(given)
         else:
             self._given = {_checked_name(layer_class): layer_class for layer_class in given}
+        self._found: dict[str, LayerClass] = {}
 
     def known(self, class_names: Iterable[str]) -> dict[str, LayerClass]:
         """The classes for those of the names that have one; to be sent to another process, say."""
@@ -71,7 +72,13 @@ class CustomLayerSet:
         return {name: layer_class for name, layer_class in classes.items() if layer_class is not None}
 
     def _look_up(self, name: str) -> LayerClass | None:
-        return self._given.get(name) or _registered.get(name) or installed_layer(name) or shipped_layer(name)
+        known = self._given.get(name) or _registered.get(name) or self._found.get(name)
+        if known is None:
+            # Installed packages are searched on disk, which a model with many layers shall not wait for each time.
+            known = installed_layer(name) or shipped_layer(name)
+            if known is not None:
+                self._found[name] = known
+        return known
 
     def find(self, class_name: str, where: str) -> LayerClass:
         """The class for a class name.
