@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ def import_core_ml(
             fix="mltoolkit.export_onnx makes inputs and outputs of them",
         )
 
-    make = graph_maker(
+    flexible = read_graph(
         spec,
         interface,
         weights=weights,
@@ -90,16 +90,12 @@ def import_core_ml(
         hooks=hooks,
         custom_layers=custom_layers,
         native_layers=native_layers,
+        input_shapes=input_shapes,
     )
-    if input_shapes:
-        graph = make(input_shapes)
-        flexible = FlexibleGraph(graph, graph.model, dict(input_shapes))
-    else:
-        flexible = flexible_graph(make, interface)
     return core_ml_source(flexible, interface, spec.description.metadata)
 
 
-def graph_maker(
+def read_graph(
     spec: Any,
     interface: Interface,
     *,
@@ -108,8 +104,9 @@ def graph_maker(
     hooks: HookSet | None,
     custom_layers: CustomLayerSet | None,
     native_layers: bool,
-) -> Callable[[Mapping[str, tuple[int, ...]]], ModelGraph]:
-    """What makes the graph of a network or program for given input sizes; see :func:`import_core_ml`."""
+    input_shapes: Mapping[str, tuple[int, ...]] | None,
+) -> FlexibleGraph:
+    """The graph of a network or program, for given input sizes or all that it takes; see :func:`import_core_ml`."""
 
     def make(shapes: Mapping[str, tuple[int, ...]]) -> ModelGraph:
         if network_of(spec) is not None:
@@ -127,7 +124,10 @@ def graph_maker(
 
         return program_to_graph(spec, weights=weights, function=function, input_shapes=shapes, interface=interface)
 
-    return make
+    if input_shapes:
+        graph = make(input_shapes)
+        return FlexibleGraph(graph, graph.model, dict(input_shapes))
+    return flexible_graph(make, interface)
 
 
 def core_ml_source(flexible: FlexibleGraph, interface: Interface, metadata: Any) -> CoreMLSource:

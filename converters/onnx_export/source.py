@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mltoolkit.converters.core_ml_flexible import FlexibleGraph, flexible_graph
-from mltoolkit.converters.core_ml_source import graph_maker
+from mltoolkit.converters.core_ml_source import read_graph
 from mltoolkit.converters.hooks import HookSet
 from mltoolkit.converters.onnx_export.pipeline import join_stages
 from mltoolkit.custom_layers import CustomLayerSet
@@ -65,7 +64,7 @@ def graph_for_export(
             fix="Networks, ML Programs and pipelines of them are",
         )
     interface = read_interface(spec, function)
-    make = graph_maker(
+    flexible = read_graph(
         spec,
         interface,
         weights=weights,
@@ -73,12 +72,8 @@ def graph_for_export(
         hooks=hooks,
         custom_layers=custom_layers,
         native_layers=True,
+        input_shapes=input_shapes,
     )
-    if input_shapes:
-        graph = make(input_shapes)
-        flexible = FlexibleGraph(graph, graph.model, dict(input_shapes))
-    else:
-        flexible = flexible_graph(make, interface)
     if flexible.note and notes is not None:
         notes.append(flexible.note)
     return replace(flexible.graph, model=flexible.model)
