@@ -13,7 +13,7 @@ from typing import Any
 from network_builder import NetworkBuilder, classifier_spec, write_command
 
 # Expansion, output channels, repetitions, stride of the first.
-_STAGES = (
+STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
     (6, 32, 3, 2),
@@ -50,7 +50,7 @@ def mobilenetv2_spec(seed: int = 0, *, batchnorm: bool = True, image_size: int =
     build = NetworkBuilder(network, seed, batchnorm)
     blob = build.relu6("stem_relu", build.convolution("stem", "image", (32, 3, 3), 2))
     channels = 32
-    for stage, (expansion, outputs, blocks, first_stride) in enumerate(_STAGES, start=1):
+    for stage, (expansion, outputs, blocks, first_stride) in enumerate(STAGES, start=1):
         for block in range(blocks):
             sizes = (channels, channels * expansion, outputs)
             stride = first_stride if block == 0 else 1

@@ -10,20 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from mobilenetv2_shape import STAGES
 from torch import Tensor, nn
 from torch.nn import functional
 
 _RESNET_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
-# Expansion, channels, repeats, stride of the first: Table 2 of the paper.
-_MOBILENET_STAGES = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -98,7 +89,7 @@ class MobileNetV2(nn.Module):
         super().__init__()
         layers: list[nn.Module] = [*_conv(3, 32, 3, 2), nn.ReLU6()]
         channels = 32
-        for expansion, outputs, count, stride in _MOBILENET_STAGES:
+        for expansion, outputs, count, stride in STAGES:
             for index in range(count):
                 layers.append(InvertedResidual(channels, outputs, stride if index == 0 else 1, expansion))
                 channels = outputs
