@@ -10,6 +10,7 @@ import pytest
 
 import mltoolkit as mlt
 from mltoolkit.custom_layers import CONVERSION_FUNCTIONS
+from mltoolkit.custom_layers.conversion import KRAKEN_CONVERSION_FUNCTIONS
 from mltoolkit.custom_layers.keras_module import load_keras
 from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.swift_package.model_layers import model_layers
@@ -97,3 +98,18 @@ def test_unknown_custom_layers_have_no_ml_program() -> None:
     hook = lambda layer: mlt.CustomLayerDescription("Unheard", parameters=layer.parameters)  # noqa: E731
     with pytest.raises(UnsupportedModelError, match="Unheard"):
         mlt.convert(model_around(layers()["Mish"]), format="mlpackage", custom_conversion_functions={"Mish": hook})
+
+
+def test_kraken_layers_as_custom_layers() -> None:
+    import keras
+
+    from mltoolkit.custom_layers.kraken import keras_layer
+
+    picture = keras.Input((4, 5, 2), name="picture")
+    x = keras.layers.Conv2D(6, 1)(picture)
+    x = keras_layer.KrakenGroupNorm(3)(keras_layer.Dropout(0.5)(x))
+    x = keras_layer.Reshape(src_dim=2, part_a=1, part_b=-1, high=2, low=1)(x)
+    model = keras.Model(picture, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+    converted = mlt.convert(model, custom_conversion_functions=KRAKEN_CONVERSION_FUNCTIONS)
+    assert [layer.class_name for layer in model_layers(converted.spec)] == ["dropout", "groupnorm", "reshape"]
+    assert converted.conversion_report is not None
