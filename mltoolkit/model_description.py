@@ -95,6 +95,16 @@ class ModelDescription:
         """Inputs, outputs, layers and weights, without running anything; and each function of an ML Program."""
         return summarize(self._spec, self._function)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file, with the weight files of a package."""
+        return int(self._spec.ByteSize()) + self._weights.size
+
+    def _repr_html_(self) -> str:
+        from mltoolkit.markup.model_card import model_card
+
+        return model_card(self.summary(), self.name, self.size)
+
     def __repr__(self) -> str:
         inputs = ", ".join(feature.name for feature in self.inputs)
         outputs = ", ".join(feature.name for feature in self.outputs)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from mltoolkit.cli.options import Json
-from mltoolkit.cli.printing import bytes_text, print_json, print_table
+from mltoolkit.cli.printing import print_json, print_table
+from mltoolkit.markup.text import bytes_text
 
 
 def add_to(app: typer.Typer) -> None:

@@ -6,17 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mltoolkit.cli.printing import bytes_text, print_table
-from mltoolkit.formats.features import (
-    ArrayFeature,
-    DictionaryFeature,
-    Feature,
-    ImageFeature,
-    ScalarFeature,
-    SequenceFeature,
-)
+from mltoolkit.cli.printing import print_table
+from mltoolkit.formats.feature_text import describe
 from mltoolkit.formats.layer_summary import WeightTotal
 from mltoolkit.formats.summary import FunctionSummary, ModelSummary
+from mltoolkit.markup.text import bytes_text
 
 if TYPE_CHECKING:
     from mltoolkit.cli.layer_shapes import Shapes
@@ -114,33 +108,3 @@ def _print_dependencies(summary: ModelSummary) -> None:
             for item in summary.custom_layers
         ],
     )
-
-
-def describe(feature: Feature) -> str:
-    """A feature's type in words: ``image 227×227 BGR``, ``float32 3×8×8``."""
-    text = _kind(feature)
-    return f"{text}, optional" if feature.optional else text
-
-
-def _kind(feature: Feature) -> str:
-    if isinstance(feature, ImageFeature):
-        text = f"image {feature.width}×{feature.height} {feature.color_space}"
-        if feature.sizes:
-            return text + ", or " + ", ".join(f"{width}×{height}" for width, height in feature.sizes)
-        if feature.width_range is not None:
-            return text + f", width {feature.width_range}, height {feature.height_range}"
-        return text
-    if isinstance(feature, ArrayFeature):
-        text = f"{feature.dtype} " + ("×".join(str(size or "any") for size in feature.shape) or "of any shape")
-        if feature.ranges:
-            return text + ", range " + "×".join(f"({size})" for size in feature.ranges)
-        if feature.shapes:
-            return text + ", or " + ", ".join("×".join(map(str, shape)) for shape in feature.shapes)
-        return text
-    if isinstance(feature, ScalarFeature):
-        return feature.dtype
-    if isinstance(feature, DictionaryFeature):
-        return f"dictionary {feature.key_type} → number"
-    if isinstance(feature, SequenceFeature):
-        return f"sequence of {feature.item_type}"
-    return "string"

@@ -37,17 +37,3 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, num
     # A pipe has no width: a table folded at 80 columns would break what another program looks for.
     console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
     console.print(table)
-
-
-def bytes_text(size: int) -> str:
-    """A size in the unit that fits: 812 B, 4.1 kB, 1.3 MB.
-
-    >>> bytes_text(1_318_931)
-    '1.32 MB'
-    """
-    if size < 1000:
-        return f"{size} B"
-    for unit, factor in (("kB", 1e3), ("MB", 1e6)):
-        if size < 1000 * factor:
-            return f"{size / factor:.3g} {unit}"
-    return f"{size / 1e9:.3g} GB"

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from mltoolkit.cli.options import Json, ModelPath
-from mltoolkit.cli.printing import bytes_text, print_json
+from mltoolkit.cli.printing import print_json
+from mltoolkit.markup.text import bytes_text
 
 
 def add_to(app: typer.Typer) -> None:

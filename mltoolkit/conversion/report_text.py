@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from typing import TYPE_CHECKING
+
+from mltoolkit.markup.fragments import card, facts, heading, section, table
 
 if TYPE_CHECKING:
     from mltoolkit.conversion.report import ConversionReport, OutputCheck
@@ -26,16 +27,11 @@ def report_text(report: ConversionReport) -> str:
 
 
 def report_html(report: ConversionReport) -> str:
-    """The same as tables; no scripts, no style sheets."""
-    facts = "".join(f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in _facts(report))
-    html = f"<p>{escape(report.headline)}</p><table><tbody>{facts}</tbody></table>"
+    """The same as tables; no scripts."""
+    parts = [heading(f"{report.source} → .{report.format}", report.headline), facts(_facts(report))]
     if report.checks:
-        head = "".join(f"<th>{escape(column)}</th>" for column in _COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(check)) + "</tr>" for check in report.checks
-        )
-        html += f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return html
+        parts += [section("Verification"), table(_COLUMNS, (_cells(check) for check in report.checks))]
+    return card(*parts)
 
 
 def _facts(report: ConversionReport) -> Iterator[tuple[str, str]]:

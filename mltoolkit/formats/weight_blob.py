@@ -235,6 +235,11 @@ class WeightFolder:
         """
         return self.file(reference).read(offset, element, count)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(len(file) for file in self._files.values())
+
     def slice_of(self, array: NDArray[Any]) -> FileSlice | None:
         """See :meth:`WeightFile.slice_of`."""
         slices = (file.slice_of(array) for file in self._files.values())

@@ -6,7 +6,6 @@ import json
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from mltoolkit.errors import MissingExtraError
@@ -184,12 +183,6 @@ class QuantizationReport:
         return f"<QuantizationReport {self.headline}>"
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(column)}</th>" for column in _COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in record._cells()) + "</tr>"
-            for record in self.records
-        )
-        return (
-            f"<p>{escape(self.headline)}</p><details><summary>{len(self.records)} weights</summary>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></details>"
-        )
+        from mltoolkit.quantization.report_html import report_html
+
+        return report_html(self)

@@ -1,0 +1,1 @@
+"""HTML that notebooks and pages share: escaping, colours for light and dark, tables, bars, thumbnails."""

@@ -1,0 +1,57 @@
+"""Models in a notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_markup import Page
+
+from mltoolkit.digits import digit_model_path
+from mltoolkit.model import Model, load
+
+
+def test_the_digit_model_says_what_it_is() -> None:
+    model = load(digit_model_path())
+    page = Page(model._repr_html_())
+    summary = model.summary()
+    assert not page.open
+    for text in (model.name, model.kind, "Inputs and outputs", "Weights", f"{summary.total.parameters:,}"):
+        assert text in page.text, text
+    assert all(feature.name in page.text for feature in (*model.inputs, *model.outputs))
+    assert model.size == digit_model_path().stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("file", "texts"),
+    [
+        ("SqueezeNetInt8LUT.mlmodel", ["image 227×227 BGR", "lookup table 8 bits", "1,000", "1.32 MB"]),
+        ("NeuralMcNeuralNet_custom_swish.mlmodel", ["Custom layers", "Swish"]),
+        ("UpdatableDrawingClassifier.mlmodel", ["Stages of the pipeline", "kNearestNeighborsClassifier", "updatable"]),
+        ("basic_pitch_nmp.mlpackage", ["mlProgram", "float32"]),
+    ],
+)
+def test_real_models(shared_data: Path, file: str, texts: list[str]) -> None:
+    page = Page(load(shared_data / "coreml" / file)._repr_html_())
+    assert not page.open
+    for text in texts:
+        assert text in page.text, text
+
+
+def test_a_packages_size_counts_its_weights(shared_data: Path) -> None:
+    package = shared_data / "coreml" / "basic_pitch_nmp.mlpackage"
+    files = sum(path.stat().st_size for path in (package / "Data").rglob("*") if path.is_file())
+    assert load(package).size == files
+
+
+def test_hostile_texts_are_shown_as_text_and_cut() -> None:
+    evil = "<script>alert(1)</script>"
+    spec = load(digit_model_path()).spec
+    copy = type(spec)()
+    copy.CopyFrom(spec)
+    copy.description.metadata.shortDescription = evil + "x" * 10_000_000
+    copy.description.input[0].shortDescription = evil
+    html = Model.from_spec(copy, name=evil)._repr_html_()
+    page = Page(html)
+    assert "script" not in page.tags and page.text.count(evil) == 3
+    assert len(html) < 20_000, len(html)
