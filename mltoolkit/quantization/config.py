@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from mltoolkit.errors import ArgumentError
-from mltoolkit.formats.weights import Encoding
 from mltoolkit.quantization.modes import MODES, LutFunction, Mode, find_mode
 from mltoolkit.quantization.selectors import LayerSelector, Predicate, check_selector
+from mltoolkit.quantization.slots import Form, WeightSlot
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,15 @@ class QuantizationConfig:
     @property
     def dequantizes(self) -> bool:
         """Whether weights become float32."""
-        return self.mode.encoding is Encoding.FLOAT32
+        return self.mode.kind == "float32"
+
+    def form(self, slot: WeightSlot) -> Form:
+        """How a weight is to be stored."""
+        nbits = 32 if self.dequantizes else self.nbits or 32
+        if self.mode.kind != "linear":
+            return Form(self.mode.kind, nbits)
+        scales = self.per_channel and slot.per_channel and slot.channels > 1
+        return Form("linear", nbits, per_channel=scales, symmetric=self.mode.symmetric)
 
 
 def _checked_nbits(nbits: Any, *, optional: bool) -> int | None:

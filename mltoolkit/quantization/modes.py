@@ -13,18 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.errors import ArgumentError, did_you_mean
-from mltoolkit.formats.weights import (
-    Encoding,
-    LinearCodes,
-    TableCodes,
-    decode,
-    write_codes,
-    write_float16,
-    write_float32,
-)
+from mltoolkit.formats.weights import LinearCodes, TableCodes, decode
 from mltoolkit.quantization.kmeans import kmeans_1d
 from mltoolkit.quantization.linear import quantize_linear, quantize_linear_symmetric
 from mltoolkit.quantization.lookup_table import custom_lut, linear_lut
+from mltoolkit.quantization.slots import FormKind
 
 LutFunction = Callable[[int, NDArray[np.float32]], tuple[Any, Any]]
 Stored = LinearCodes | TableCodes | NDArray[np.float16] | NDArray[np.float32]
@@ -53,12 +46,23 @@ class Job:
 
 @dataclass(frozen=True)
 class Mode:
-    """A way to store weights: its name, what it makes of them, and which numbers of bits it knows."""
+    """A way to store weights.
+
+    Attributes:
+        name: what users call it.
+        kind: the kind of form that it makes.
+        quantize: makes it.
+        nbits: which numbers of bits it knows.
+        symmetric: whether the range of linear codes is symmetric about 0.
+        own_table: whether the caller's function makes the table: a weight may then get another one of equal size.
+    """
 
     name: str
-    encoding: Encoding
+    kind: FormKind
     quantize: Callable[[Job], Stored]
     nbits: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
+    symmetric: bool = False
+    own_table: bool = False
 
 
 def _linear(job: Job) -> LinearCodes:
@@ -108,17 +112,17 @@ def _float32(job: Job) -> NDArray[np.float32]:
 MODES: dict[str, Mode] = {
     mode.name: mode
     for mode in (
-        Mode("linear", Encoding.LINEAR, _linear),
+        Mode("linear", "linear", _linear),
         # With 1 bit the symmetric codes would be {-scale, 0}.
-        Mode("linear_symmetric", Encoding.LINEAR, _linear_symmetric, nbits=(2, 3, 4, 5, 6, 7, 8)),
-        Mode("kmeans", Encoding.LOOKUP_TABLE, _kmeans),
-        Mode("linear_lut", Encoding.LOOKUP_TABLE, _linear_lut),
-        Mode("custom_lut", Encoding.LOOKUP_TABLE, _custom_lut),
-        Mode("dequantization", Encoding.FLOAT32, _float32, nbits=(1, 2, 3, 4, 5, 6, 7, 8, 16, 32)),
+        Mode("linear_symmetric", "linear", _linear_symmetric, nbits=(2, 3, 4, 5, 6, 7, 8), symmetric=True),
+        Mode("kmeans", "table", _kmeans),
+        Mode("linear_lut", "table", _linear_lut),
+        Mode("custom_lut", "table", _custom_lut, own_table=True),
+        Mode("dequantization", "float32", _float32, nbits=(1, 2, 3, 4, 5, 6, 7, 8, 16, 32)),
     )
 }
 # What 16 bits mean, whichever mode was named.
-FLOAT16 = Mode("float16", Encoding.FLOAT16, _float16, nbits=(16,))
+FLOAT16 = Mode("float16", "float16", _float16, nbits=(16,))
 # coremltools' other name for k-means.
 ALIASES = {"kmeans_lut": "kmeans"}
 
@@ -132,7 +136,7 @@ def find_mode(name: Any, nbits: int | None) -> Mode:
     if not isinstance(name, str) or ALIASES.get(name, name) not in MODES:
         raise ArgumentError(f"there is no quantization mode {name!r}", fix=did_you_mean(name, [*MODES, *ALIASES]))
     mode = MODES[ALIASES.get(name, name)]
-    if nbits == FLOAT16.nbits[0] and mode.encoding is not Encoding.FLOAT32:
+    if nbits == FLOAT16.nbits[0] and mode.kind != "float32":
         return FLOAT16
     if nbits not in mode.nbits:
         raise ArgumentError(f"the mode {name!r} does not know {nbits} bits", fix=_known(mode))
@@ -141,16 +145,6 @@ def find_mode(name: Any, nbits: int | None) -> Mode:
 
 def _known(mode: Mode) -> str:
     return f"It knows {mode.nbits[0]} to {mode.nbits[-1]} bits, and 16 bits (float16)"
-
-
-def write(params: Any, stored: Stored) -> None:
-    """Store into an empty ``WeightParams`` message."""
-    if isinstance(stored, (LinearCodes, TableCodes)):
-        write_codes(params, stored)
-    elif stored.dtype == np.float16:
-        write_float16(params, stored)
-    else:
-        write_float32(params, stored)
 
 
 def read_back(stored: Stored, job: Job) -> NDArray[np.float32]:

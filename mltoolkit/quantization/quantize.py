@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import LutFunction
-from mltoolkit.quantization.quantize_spec import Progress, quantize_spec
+from mltoolkit.quantization.quantize_spec import Progress, make_report, rewrite_weights
+from mltoolkit.quantization.rewriting import open_rewriter
 from mltoolkit.quantization.selectors import LayerSelector, Predicate
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def quantize_weights(
     >>> small.quantization_report.nbits
     8
     """
-    from mltoolkit.model import Model, load
+    from mltoolkit.model import load
 
     if sample_data is not None:
         _log.warning("sample_data is not used: call compare_models(model, quantized, sample_data) on the result")
@@ -92,8 +93,8 @@ def quantize_weights(
         include_normalization=include_normalization,
         only_if_smaller=only_if_smaller,
     )
-    model = load(full_precision_model)
-    spec, report = quantize_spec(model.spec, config, progress=progress)
-    quantized = Model.from_spec(spec, name=model.name, custom_layers=model.custom_layers)
-    quantized.quantization_report = report
+    rewriter = open_rewriter(load(full_precision_model))
+    records = rewrite_weights(rewriter, config, progress=progress)
+    quantized = rewriter.finish()
+    quantized.quantization_report = make_report(records, config, rewriter.bytes_before, rewriter.bytes_after)
     return quantized

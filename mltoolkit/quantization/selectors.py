@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
 from mltoolkit.errors import ArgumentError, did_you_mean
-from mltoolkit.formats.weight_fields import WEIGHT_TABLE, WeightField
+from mltoolkit.formats.weight_fields import WEIGHT_TABLE
+from mltoolkit.quantization.slots import WeightSlot
 
 Predicate = Callable[[str, str], Any]
 # The layer types whose selectors coremltools asks about the bias separately.
@@ -97,31 +98,37 @@ def check_selector(selector: Any) -> None:
         )
 
 
-def selects(selector: Any, layer: Any, field: WeightField) -> bool:
+def selects(selector: Any, layer: Any, slot: WeightSlot) -> bool:
     """Whether the selector wants a weight quantized.
 
     Args:
         selector: None (everything), a predicate ``(layer name, weight name) -> bool``, or an object with
             ``do_quantize``, which is asked as coremltools asks it.
-        layer: the layer's message.
-        field: one of its weights.
+        layer: the layer's message, None in an ML Program.
+        slot: one of its weights.
 
     Raises:
-        ArgumentError: the selector itself raised.
+        ArgumentError: the selector itself raised, or wants layers of a neural network where there are none.
     """
     if selector is None:
         return True
+    if layer is None and isinstance(selector, LayerSelector):
+        raise ArgumentError(
+            "selectors with a method do_quantize are asked about layers, which an ML Program lacks",
+            where=slot.where,
+            fix="Give a function such as: lambda operation, weight: operation != 'conv1'",
+        )
     try:
         if not isinstance(selector, LayerSelector):
-            return bool(selector(field.layer, field.name))
+            return bool(selector(slot.layer, slot.name))
         if not selector.do_quantize(layer):
             return False
-        if field.name == "bias" and field.layer_type in _ASKED_ABOUT_BIAS:
+        if slot.name == "bias" and slot.layer_type in _ASKED_ABOUT_BIAS:
             return bool(selector.do_quantize(layer, weight_param="bias"))
         return True
     except Exception as error:
         raise ArgumentError(
             f"the selector failed: {type(error).__name__}: {error}",
-            where=field.where,
+            where=slot.where,
             fix="A selector is called with the names of the layer and the weight",
         ) from error

@@ -1,0 +1,81 @@
+"""Weights as quantization sees them, whatever the format of their file: where each stands, and how it is stored."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from mltoolkit.formats.weight_fields import Role
+
+FormKind = Literal["table", "linear", "float16", "float32"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to store a weight.
+
+    Attributes:
+        kind: codes of a lookup table, codes with a scale, or plain floats.
+        nbits: bits of a code; 16 and 32 for floats.
+        per_channel: one scale for each output channel; linear codes only.
+        block_size: linear codes with one scale for so many values along the input channels; 0 for none.
+        group_size: tables for so many output channels each; 0 for one table.
+        symmetric: linear codes over a range symmetric about 0.
+    """
+
+    kind: FormKind
+    nbits: int
+    per_channel: bool = False
+    block_size: int = 0
+    group_size: int = 0
+    symmetric: bool = False
+
+
+@dataclass(frozen=True)
+class WeightSlot:
+    """One weight of a file.
+
+    Attributes:
+        index: its place among all weights, in the order of the file.
+        stage: names of the pipeline stages joined by "/"; "" for a plain model.
+        layer: the layer's or operation's name.
+        layer_type: the layer's or operation's type.
+        name: the field or input that it is.
+        shape: as the format states it.
+        channel_axis: the axis of the output channels.
+        role: what the numbers are.
+        bits: what a value takes now; 0 where it has no values.
+        bytes: what it takes now, with scales and tables.
+        per_channel: whether Core ML takes a scale for each output channel.
+        form: how it is stored now; None where that is none of the forms.
+        layer_index: which of the layers with weights it belongs to; names may repeat.
+        alike: whether the floats of its layer must have one precision.
+        where: stage, layer and weight, for messages.
+    """
+
+    index: int
+    stage: str
+    layer: str
+    layer_type: str
+    name: str
+    shape: tuple[int, ...]
+    channel_axis: int
+    role: Role
+    bits: int
+    bytes: int
+    per_channel: bool
+    form: Form | None
+    layer_index: int
+    alike: bool
+    where: str
+
+    @property
+    def count(self) -> int:
+        """The number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def channels(self) -> int:
+        """The number of output channels."""
+        return self.shape[self.channel_axis] if self.shape else 1
