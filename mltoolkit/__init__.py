@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mltoolkit.comparison import ComparisonReport, compare_models
+    from mltoolkit.comparison import ComparisonReport, LayerReport, compare_layers, compare_models
     from mltoolkit.conversion.convert import convert
     from mltoolkit.conversion.export import export_onnx
     from mltoolkit.conversion.report import ConversionReport
@@ -39,11 +39,13 @@ _EXPORTS = {
     "CustomLayerDescription": "mltoolkit.custom_layers.description",
     "ImageInput": "mltoolkit.converters.mil.target",
     "ImageOutput": "mltoolkit.converters.mil.target",
+    "LayerReport": "mltoolkit.comparison",
     "MLToolkitError": "mltoolkit.errors",
     "Model": "mltoolkit.model",
     "QuantizationReport": "mltoolkit.quantization",
     "QuantizedLayerSelector": "mltoolkit.quantization",
     "SizeRange": "mltoolkit.converters.mil.target",
+    "compare_layers": "mltoolkit.comparison",
     "compare_models": "mltoolkit.comparison",
     "convert": "mltoolkit.conversion.convert",
     "export_onnx": "mltoolkit.conversion.export",
@@ -64,6 +66,7 @@ __all__ = [
     "CustomLayerDescription",
     "ImageInput",
     "ImageOutput",
+    "LayerReport",
     "MLToolkitError",
     "Model",
     "QuantizationReport",
@@ -71,6 +74,7 @@ __all__ = [
     "SizeRange",
     "__version__",
     "check_custom_layer",
+    "compare_layers",
     "compare_models",
     "convert",
     "export_onnx",

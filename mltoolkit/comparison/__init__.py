@@ -2,6 +2,8 @@
 
 from mltoolkit.comparison.harness import compare_models
 from mltoolkit.comparison.intervals import wilson_interval
+from mltoolkit.comparison.layer_errors import compare_layers
+from mltoolkit.comparison.layer_report import LayerError, LayerReport
 from mltoolkit.comparison.metrics import kl_divergence, psnr_db, snr_db
 from mltoolkit.comparison.records import InputComparison, OutputDifference, UnreadableInput
 from mltoolkit.comparison.report import ComparisonReport
@@ -12,9 +14,12 @@ __all__ = [
     "ComparisonReport",
     "Decibels",
     "InputComparison",
+    "LayerError",
+    "LayerReport",
     "OutputDifference",
     "OutputSummary",
     "UnreadableInput",
+    "compare_layers",
     "compare_models",
     "kl_divergence",
     "psnr_db",

@@ -33,7 +33,7 @@ def snr_db(reference: ArrayLike, other: ArrayLike) -> float:
     20.0
     """
     signal, noise, broken = _paired(reference, other)
-    return _ratio_db(float(np.mean(signal**2)) if signal.size else 0.0, noise, broken)
+    return ratio_db(float(np.mean(signal**2)) if signal.size else 0.0, noise, broken)
 
 
 def psnr_db(reference: ArrayLike, other: ArrayLike, *, peak: float | None = None) -> float:
@@ -59,7 +59,7 @@ def psnr_db(reference: ArrayLike, other: ArrayLike, *, peak: float | None = None
         raise ArgumentError(f"the peak of a signal is {peak}", fix="Give a positive number, such as 255 for pixels")
     signal, noise, broken = _paired(reference, other)
     height = peak if peak is not None else float(np.max(np.abs(signal))) if signal.size else 0.0
-    return _ratio_db(height**2, noise, broken)
+    return ratio_db(height**2, noise, broken)
 
 
 def kl_divergence(reference: ArrayLike, other: ArrayLike, *, floor: float = PROBABILITY_FLOOR) -> float:
@@ -136,7 +136,8 @@ def _require_same_shape(a: NDArray[np.generic], b: NDArray[np.generic]) -> None:
         raise ArgumentError(f"two arrays of shapes {a.shape} and {b.shape} cannot be compared element by element")
 
 
-def _ratio_db(signal: float, noise: float, broken: bool) -> float:
+def ratio_db(signal: float, noise: float, broken: bool = False) -> float:
+    """10 log10(signal / noise) of two powers: +inf without noise, -inf without signal or where noise is infinite."""
     if broken:
         return -np.inf
     if noise == 0:

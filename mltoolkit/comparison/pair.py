@@ -31,8 +31,6 @@ from mltoolkit.runtime.pictures import decode
 # same 200 pictures took 3.9 s with one thread a session and 7.9 s with two.
 _THREADS = 1
 
-_Prepared = tuple[dict[str, Any], dict[str, Any]]
-
 
 class ModelPair:
     """A reference model and another with the same interface.
@@ -85,12 +83,8 @@ class ModelPair:
             InputError: the sample does not fit the models' inputs.
             PredictionError: a model failed.
         """
-        values = sample.value
-        if not isinstance(values, Mapping):
-            assert self.single_input is not None  # sources.py lets no such sample pass
-            values = {self.single_input: values}
         try:
-            first, second = self._prepare(values)
+            first, second = self.prepare(sample)
             a = self.reference.predict_raw(first, threads=_THREADS)
             b = self.other.predict_raw(second, threads=_THREADS)
         except UnreadablePictureError as error:
@@ -100,7 +94,16 @@ class ModelPair:
             raise type(error)(error.what, where=place, fix=error.fix) from error
         return self._result(sample, a, b)
 
-    def _prepare(self, values: Mapping[str, Any]) -> _Prepared:
+    def prepare(self, sample: Sample) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The sample as inputs of the first and of the second model, its pictures decoded once.
+
+        Raises:
+            UnreadablePictureError: a picture cannot be read.
+        """
+        values = sample.value
+        if not isinstance(values, Mapping):
+            assert self.single_input is not None  # sources.py lets no such sample pass
+            values = {self.single_input: values}
         first, second = dict(values), dict(values)
         for name, (feature, twin) in self._images.items():
             if name not in values:

@@ -13,13 +13,16 @@ ProgressCallback = Callable[[int, int | None], object]
 
 
 @contextlib.contextmanager
-def reporting(progress: bool | ProgressCallback | None, total: int | None) -> Iterator[ProgressCallback]:
+def reporting(
+    progress: bool | ProgressCallback | None, total: int | None, *, title: str = "Comparing"
+) -> Iterator[ProgressCallback]:
     """A callback that shows progress while the block runs.
 
     Args:
         progress: True for a bar on stderr, False for none, None for a bar where stderr is a terminal; or a
             callable that is called with (done, total) in the caller's thread.
         total: how many inputs there are, None where that is unknown.
+        title: what the bar says is done.
 
     Raises:
         ArgumentError: ``progress`` is something else.
@@ -32,7 +35,7 @@ def reporting(progress: bool | ProgressCallback | None, total: int | None) -> It
     if progress is False or (progress is None and not _stderr_is_terminal()):
         yield lambda done, total: None
         return
-    with _bar(total) as show:
+    with _bar(total, title) as show:
         yield show
 
 
@@ -42,7 +45,7 @@ def _stderr_is_terminal() -> bool:
 
 
 @contextlib.contextmanager
-def _bar(total: int | None) -> Iterator[ProgressCallback]:
+def _bar(total: int | None, title: str) -> Iterator[ProgressCallback]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -50,5 +53,5 @@ def _bar(total: int | None) -> Iterator[ProgressCallback]:
     console = Console(stderr=True)
     # The bar goes away when it is done, but in a log its last state is all that is ever written.
     with Progress(*columns, console=console, transient=console.is_terminal) as bar:
-        task = bar.add_task("Comparing", total=total)
-        yield lambda done, total: bar.update(task, completed=done)
+        task = bar.add_task(title, total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

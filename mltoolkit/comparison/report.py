@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mltoolkit.comparison.finite import finite
 from mltoolkit.comparison.intervals import wilson_interval
 from mltoolkit.comparison.records import InputComparison, UnreadableInput
 from mltoolkit.comparison.summary import OutputSummary, mean_kl, summarise_outputs, worst_inputs
@@ -71,7 +71,7 @@ class ComparisonReport:
         """
         plain = dataclasses.asdict(self)
         plain["top5_agreement"] = self.top5_agreement
-        return dict(_finite(plain))
+        return dict(finite(plain))
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """``to_dict`` as strict JSON."""
@@ -129,14 +129,6 @@ def make_report(
         worst=worst_inputs(inputs, max_worst),
         inputs=tuple(inputs),
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _flat(row: InputComparison) -> dict[str, Any]:
