@@ -14,7 +14,7 @@ from mltoolkit.errors import InputError
 from mltoolkit.formats.features import Interface
 from mltoolkit.formats.weight_blob import WeightFolder
 from mltoolkit.graph.model_graph import GraphState, ModelGraph
-from mltoolkit.runtime.inputs import Shapes, bind_inputs
+from mltoolkit.runtime.inputs import BoundInputs, Shapes, bind_inputs
 from mltoolkit.runtime.outputs import present_outputs
 from mltoolkit.runtime.partition import GraphRunner
 from mltoolkit.runtime.predictor import Prediction
@@ -55,6 +55,17 @@ class MLProgramPredictor:
                 ),
             )
 
+    def bind(self, data: Mapping[str, Any]) -> BoundInputs:
+        """A caller's inputs as the graph's; see :func:`~mltoolkit.runtime.inputs.bind_inputs`."""
+        return bind_inputs(self.interface, data)
+
+    def zero_states(self) -> dict[str, NDArray[Any]]:
+        """The graph's inputs that hold states, all zeros."""
+        return {
+            feature.name: np.zeros(feature.shape, np.float32 if feature.dtype.startswith("float") else np.int32)
+            for feature in self.interface.states
+        }
+
     def make_state(self) -> ModelState:
         """New contents for the model's states, all zeros."""
         return ModelState(self.interface.states)
@@ -78,7 +89,7 @@ class MLProgramPredictor:
         Raises:
             InputError: the model has states and none is given, or one of another model.
         """
-        bound = bind_inputs(self.interface, data)
+        bound = self.bind(data)
         with self._lock:
             graph = self.graph(bound.shapes)
             key = (bound.shapes, tuple(taps), threads)

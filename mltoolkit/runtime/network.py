@@ -11,7 +11,7 @@ from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.formats.features import Interface
 from mltoolkit.formats.networks import network_of
 from mltoolkit.graph.model_graph import ModelGraph
-from mltoolkit.runtime.inputs import Shapes, bind_inputs
+from mltoolkit.runtime.inputs import BoundInputs, Shapes, bind_inputs
 from mltoolkit.runtime.outputs import present_outputs
 from mltoolkit.runtime.partition import GraphRunner
 from mltoolkit.runtime.predictor import Prediction
@@ -45,9 +45,13 @@ class NetworkPredictor:
                 ),
             )
 
+    def bind(self, data: Mapping[str, Any]) -> BoundInputs:
+        """A caller's inputs as the graph's; see :func:`~mltoolkit.runtime.inputs.bind_inputs`."""
+        return bind_inputs(self.interface, data, leading_axes=self._rank5)
+
     def run(self, data: Mapping[str, Any], *, threads: int = 0, taps: Sequence[str] = ()) -> Prediction:
         """Run the network; graphs and sessions are kept for the next time."""
-        bound = bind_inputs(self.interface, data, leading_axes=self._rank5)
+        bound = self.bind(data)
         with self._lock:
             graph = self.graph(bound.shapes)
             key = (bound.shapes, tuple(taps), threads)

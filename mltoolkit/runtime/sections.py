@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import onnx_ir as ir
@@ -114,16 +115,24 @@ class SectionedRun:
             fresh = {name: array for name, array in made.items() if name in alive}
             self._store.replace(sample, fresh, alive)
 
-        self.map_samples(run)
+        for _ in self.each_sample(run):
+            pass
         self._done.update(section)
         return self.stop
 
-    def map_samples(self, function: Callable[[int], _T]) -> list[_T]:
-        """``function`` of every sample's number, some side by side; the results in order."""
+    def each_sample(self, function: Callable[[int], _T]) -> Iterator[_T]:
+        """``function`` of every sample's number, some side by side; the results in order, only a few made ahead."""
         if self._threads == 1 or self.samples < 2:
-            return [function(sample) for sample in range(self.samples)]
+            yield from map(function, range(self.samples))
+            return
         with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(function, range(self.samples)))
+            ahead: deque[Future[_T]] = deque()
+            for sample in range(self.samples):
+                ahead.append(pool.submit(function, sample))
+                if len(ahead) > 2 * self._threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
     def value(self, name: str, sample: int) -> NDArray[Any]:
         """An array that is alive at the stop, not to be changed.
