@@ -49,6 +49,7 @@ ALLOWED = {
         "model",
         "quantization",
         "comparison",
+        "calibration",
         "conversion",
         "digits",
         "swift_package",
