@@ -68,7 +68,7 @@ def install(groups: tuple[str, ...]) -> None:
     # setuptools warns about folders that an editable installation shadows; ours are meant to be.
     run(
         *PIP,
-        *("install", "--constraint", CONSTRAINTS, "--editable", ".[dataframe,ssim]"),
+        *("install", "--constraint", CONSTRAINTS, "--editable", ".[dataframe,ssim,plots]"),
         *(option for group in groups for option in ("--group", group)),
         quiet_warnings=True,
     )
