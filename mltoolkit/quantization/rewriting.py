@@ -52,6 +52,9 @@ class WeightAccess(Protocol):
     def bias_slot(self, slot: WeightSlot) -> WeightSlot | None:
         """The bias that is added to what the slot's weights give; None where there is none, or others use it too."""
 
+    def bias_channels(self, slot: WeightSlot) -> int:
+        """How many values :meth:`write_bias` takes for the slot; 0 where there can be no bias."""
+
     def write_bias(self, slot: WeightSlot, values: NDArray[np.floating]) -> str:
         """Replace the bias that belongs to a slot of weights, or add one; to be called after the weights are written.
 
@@ -161,6 +164,10 @@ class SpecRewriter:
     def bias_slot(self, slot: WeightSlot) -> WeightSlot | None:
         """See :class:`WeightAccess`."""
         return self._owners[slot.index].bias_slot(slot)
+
+    def bias_channels(self, slot: WeightSlot) -> int:
+        """See :class:`WeightAccess`."""
+        return self._owners[slot.index].bias_channels(slot)
 
     def write_bias(self, slot: WeightSlot, values: NDArray[np.floating]) -> str:
         """See :class:`WeightAccess`."""

@@ -136,6 +136,11 @@ class NetworkRewriter:
         found = (place.slot for place in self._of_layer(slot) if place.slot.name == bias.name)
         return next(found, None)
 
+    def bias_channels(self, slot: WeightSlot) -> int:
+        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        bias = self._bias(slot)
+        return 0 if isinstance(bias, str) else bias.channels
+
     def write_bias(self, slot: WeightSlot, values: NDArray[np.floating]) -> str:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
         bias = self._bias(slot)
