@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +23,7 @@ from mltoolkit.runtime.images import Crop
 from mltoolkit.runtime.inputs import Shapes
 from mltoolkit.runtime.ml_program import MLProgramPredictor
 from mltoolkit.runtime.network import NetworkPredictor
+from mltoolkit.runtime.side_by_side import in_order
 
 Feed = dict[str, NDArray[Any]]
 _BoundStage = tuple[Shapes, Feed]
@@ -132,11 +132,11 @@ def stage_feeds(model: Model, sample_data: Any, *, crop: Crop = "whole", limit: 
     binder = _Binder(model, stream, crop)
     bound: list[tuple[str, dict[str, _BoundStage]]] = []
     unreadable = list(stream.unreadable)
-    for sample, result in _in_threads(binder, itertools.islice(stream.samples, limit)):
+    for result in in_order(binder.bind, itertools.islice(stream.samples, limit), available_cores()):
         if isinstance(result, UnreadableInput):
             unreadable.append(result)
         else:
-            bound.append((sample.name, result))
+            bound.append(result)
     if not bound:
         first = f"; the first, {unreadable[0].name}: {unreadable[0].reason}" if unreadable else ""
         raise ComparisonError(
@@ -186,8 +186,8 @@ class _Binder:
         for name, stage in stages.items():
             self._list(stage, f"{path}/{name}" if path else name)
 
-    def bind(self, sample: Sample) -> dict[str, _BoundStage] | UnreadableInput:
-        """Stage → input shapes and inputs."""
+    def bind(self, sample: Sample) -> tuple[str, dict[str, _BoundStage]] | UnreadableInput:
+        """The sample's name, and stage → input shapes and inputs."""
         values = sample.value
         if not isinstance(values, Mapping):
             assert self._single is not None  # sources.py lets no such sample pass
@@ -200,7 +200,7 @@ class _Binder:
         except MLToolkitError as error:
             place = f"{error.where}, {sample.name}" if error.where else sample.name
             raise type(error)(error.what, where=place, fix=error.fix) from error
-        return bound
+        return sample.name, bound
 
     def _prepared(self, values: Mapping[str, Any]) -> dict[str, Any]:
         images = {feature.name: feature for feature in self._model.inputs if isinstance(feature, ImageFeature)}
@@ -248,19 +248,3 @@ def _checked(name: str, array: NDArray[Any]) -> NDArray[Any]:
         if np.array_equal(small, array):
             return small
     return array
-
-
-def _in_threads(
-    binder: _Binder, samples: Iterator[Sample]
-) -> Iterator[tuple[Sample, dict[str, _BoundStage] | UnreadableInput]]:
-    """Bind samples side by side, a few ahead, in order."""
-    threads = available_cores()
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[tuple[Sample, Future[dict[str, _BoundStage] | UnreadableInput]]] = deque()
-        for sample in samples:
-            ahead.append((sample, pool.submit(binder.bind, sample)))
-            if len(ahead) > 2 * threads:
-                first, result = ahead.popleft()
-                yield first, result.result()
-        for first, result in ahead:
-            yield first, result.result()

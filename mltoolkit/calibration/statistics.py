@@ -2,20 +2,52 @@
 
 A position is one set of inputs that the weights are multiplied with: a window of a convolution, a row of a matrix.
 With x the inputs at a position in the float network, x̂ those at the same position of the same sample in the network
-quantized so far, and E the mean over all positions taken: H = E[x̂ x̂ᵀ], C = E[x x̂ᵀ], E[x] and E[x̂]. Products are
-float32 over some thousand positions at a time, their sums float64.
+quantized so far, and E the mean over all positions taken: H = E[x̂ x̂ᵀ], C = E[x x̂ᵀ], R = E[x xᵀ], E[x] and E[x̂].
+Products are float32 over a thousand positions at a time, their sums float64.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-_BUFFER_BYTES = 16 << 20
-_MOST_POSITIONS = 4096
-
 Columns = NDArray[np.float32]
 Moments = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over some positions.
+
+    Attributes:
+        count: how many positions.
+        products: Σ x̂ x̂ᵀ, float32 (groups, inputs, inputs).
+        crosses: Σ x x̂ᵀ, likewise.
+        own: Σ x xᵀ, likewise.
+        totals: Σ x, (groups, inputs).
+        totals_hat: Σ x̂, likewise.
+    """
+
+    count: int
+    products: Columns
+    crosses: Columns
+    own: Columns
+    totals: Moments
+    totals_hat: Moments
+
+    @classmethod
+    def over(cls, x: Columns, x_hat: Columns) -> Sums:
+        """The sums of float32 (groups, inputs, positions); ``x_hat`` may be ``x`` itself."""
+        # A matrix times its own transpose costs half of what other products cost.
+        products = x_hat @ x_hat.swapaxes(1, 2)
+        totals_hat = x_hat.sum(axis=2, dtype=np.float64)
+        if x is x_hat:
+            return cls(x.shape[2], products, products, products, totals_hat, totals_hat)
+        crosses = x @ x_hat.swapaxes(1, 2)
+        own = x @ x.swapaxes(1, 2)
+        return cls(x.shape[2], products, crosses, own, x.sum(axis=2, dtype=np.float64), totals_hat)
 
 
 class InputStatistics:
@@ -36,67 +68,52 @@ class InputStatistics:
         shape = (groups, inputs, inputs)
         self._products = np.zeros(shape)
         self._crosses = np.zeros(shape)
-        self._sums = np.zeros(shape[:2])
-        self._sums_hat = np.zeros(shape[:2])
-        self._pending: list[tuple[Columns, Columns]] = []
-        self._pending_positions = 0
-        self._capacity = int(np.clip(_BUFFER_BYTES // (4 * groups * inputs), 1, _MOST_POSITIONS))
+        self._own = np.zeros(shape)
+        self._totals = np.zeros(shape[:2])
+        self._totals_hat = np.zeros(shape[:2])
 
     def add(self, x: Columns, x_hat: Columns) -> None:
         """Add positions.
 
         Args:
-            x: the inputs in the float network, float32 (groups, inputs, positions). Kept until they are needed.
+            x: the inputs in the float network, float32 (groups, inputs, positions).
             x_hat: those in the other network; the same array where the networks do not differ yet.
         """
-        self._pending.append((x, x_hat))
-        self._pending_positions += x.shape[2]
-        self.count += x.shape[2]
-        if self._pending_positions >= self._capacity:
-            self._flush()
+        self.add_sums(Sums.over(x, x_hat))
 
-    def _flush(self) -> None:
-        if not self._pending_positions:
-            return
-        same = all(x is x_hat for x, x_hat in self._pending)
-        hat = _joined([x_hat for _, x_hat in self._pending])
-        # A matrix times its own transpose costs half.
-        product = hat @ hat.swapaxes(1, 2)
-        mean_hat = hat.sum(axis=2, dtype=np.float64)
-        self._products += product
-        self._sums_hat += mean_hat
-        if same:
-            self._crosses += product
-            self._sums += mean_hat
-        else:
-            x = _joined([x for x, _ in self._pending])
-            self._crosses += x @ hat.swapaxes(1, 2)
-            self._sums += x.sum(axis=2, dtype=np.float64)
-        self._pending, self._pending_positions = [], 0
+    def add_sums(self, sums: Sums) -> None:
+        """Add positions that are summed up already."""
+        self.count += sums.count
+        self._products += sums.products
+        self._crosses += sums.crosses
+        self._own += sums.own
+        self._totals += sums.totals
+        self._totals_hat += sums.totals_hat
 
     @property
     def second_moment(self) -> Moments:
         """H = E[x̂ x̂ᵀ], (groups, inputs, inputs)."""
-        self._flush()
         return self._products / max(self.count, 1)
 
     @property
     def cross(self) -> Moments:
         """C = E[x x̂ᵀ], (groups, inputs, inputs): rows belong to x, columns to x̂."""
-        self._flush()
         return self._crosses / max(self.count, 1)
+
+    @property
+    def float_moment(self) -> Moments:
+        """R = E[x xᵀ], (groups, inputs, inputs)."""
+        return self._own / max(self.count, 1)
 
     @property
     def mean(self) -> Moments:
         """E[x], (groups, inputs)."""
-        self._flush()
-        return self._sums / max(self.count, 1)
+        return self._totals / max(self.count, 1)
 
     @property
     def mean_hat(self) -> Moments:
         """E[x̂], (groups, inputs)."""
-        self._flush()
-        return self._sums_hat / max(self.count, 1)
+        return self._totals_hat / max(self.count, 1)
 
 
 class RowFrequencies:
@@ -126,7 +143,3 @@ class RowFrequencies:
     def frequency(self) -> Moments:
         """The share of the lookups that each row has, (rows,)."""
         return self._counts / max(self.count, 1)
-
-
-def _joined(parts: list[Columns]) -> Columns:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import onnx_ir as ir
@@ -17,6 +15,7 @@ from mltoolkit.graph.captured import inner_nodes, values_read
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.runtime.activations import ActivationStore
 from mltoolkit.runtime.cores import available_cores
+from mltoolkit.runtime.side_by_side import in_order
 from mltoolkit.runtime.steps import Step, plan_steps
 
 _T = TypeVar("_T")
@@ -37,6 +36,9 @@ class SectionedRun:
         threads: how many samples run side by side, each in one thread; by default one a core.
         files: weight files that the graph's constants may be views of.
 
+    Attributes:
+        threads: see above.
+
     Raises:
         ArgumentError: the stops are no nodes of the graph, or not in its order.
     """
@@ -55,7 +57,7 @@ class SectionedRun:
         self._stops = list(stops)
         self._feeds = feeds
         self._files = files
-        self._threads = threads or available_cores()
+        self.threads = threads or available_cores()
         self._store = ActivationStore(len(feeds), memory)
         self._done: set[ir.Node] = set()
         self._inputs = {value.name or "": value for value in graph.model.graph.inputs}
@@ -121,18 +123,8 @@ class SectionedRun:
         return self.stop
 
     def each_sample(self, function: Callable[[int], _T]) -> Iterator[_T]:
-        """``function`` of every sample's number, some side by side; the results in order, only a few made ahead."""
-        if self._threads == 1 or self.samples < 2:
-            yield from map(function, range(self.samples))
-            return
-        with ThreadPoolExecutor(self._threads) as pool:
-            ahead: deque[Future[_T]] = deque()
-            for sample in range(self.samples):
-                ahead.append(pool.submit(function, sample))
-                if len(ahead) > 2 * self._threads:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+        """``function`` of every sample's number, some side by side; the results in order."""
+        return in_order(function, range(self.samples), self.threads)
 
     def value(self, name: str, sample: int) -> NDArray[Any]:
         """An array that is alive at the stop, not to be changed.
