@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from mltoolkit.quantization import (
         AdvancedQuantizedLayerSelector,
         QuantizationReport,
+        QuantizationSettings,
         QuantizedLayerSelector,
+        quantization_settings,
         quantize_weights,
     )
 
@@ -43,6 +45,7 @@ _EXPORTS = {
     "MLToolkitError": "mltoolkit.errors",
     "Model": "mltoolkit.model",
     "QuantizationReport": "mltoolkit.quantization",
+    "QuantizationSettings": "mltoolkit.quantization",
     "QuantizedLayerSelector": "mltoolkit.quantization",
     "SizeRange": "mltoolkit.converters.mil.target",
     "compare_layers": "mltoolkit.comparison",
@@ -50,6 +53,7 @@ _EXPORTS = {
     "convert": "mltoolkit.conversion.convert",
     "export_onnx": "mltoolkit.conversion.export",
     "load": "mltoolkit.model",
+    "quantization_settings": "mltoolkit.quantization",
     "quantize_weights": "mltoolkit.quantization",
     "check_custom_layer": "mltoolkit.layer_checks",
     "register_custom_layer": "mltoolkit.custom_layers",
@@ -70,6 +74,7 @@ __all__ = [
     "MLToolkitError",
     "Model",
     "QuantizationReport",
+    "QuantizationSettings",
     "QuantizedLayerSelector",
     "SizeRange",
     "__version__",
@@ -79,6 +84,7 @@ __all__ = [
     "convert",
     "export_onnx",
     "load",
+    "quantization_settings",
     "quantize_weights",
     "register_custom_layer",
 ]

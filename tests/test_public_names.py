@@ -34,6 +34,7 @@ def test_the_public_names() -> None:
             "__version__",
         ),
         *("quantize_weights", "QuantizationReport", "QuantizedLayerSelector", "AdvancedQuantizedLayerSelector"),
+        *("QuantizationSettings", "quantization_settings"),
         *("compare_models", "ComparisonReport", "compare_layers", "LayerReport"),
     }
 

@@ -17,7 +17,7 @@ from mltoolkit.formats.weights import LinearCodes, TableCodes, decode
 from mltoolkit.quantization.kmeans import kmeans_1d
 from mltoolkit.quantization.linear import quantize_linear, quantize_linear_symmetric
 from mltoolkit.quantization.lookup_table import custom_lut, linear_lut
-from mltoolkit.quantization.slots import FormKind
+from mltoolkit.quantization.slots import Form, FormKind
 
 LutFunction = Callable[[int, NDArray[np.float32]], tuple[Any, Any]]
 Stored = LinearCodes | TableCodes | NDArray[np.float16] | NDArray[np.float32]
@@ -29,19 +29,22 @@ class Job:
 
     Attributes:
         values: float32, finite, in the weight's own shape.
-        nbits: 1 to 8, or 16.
+        form: what is wanted.
         channel_axis: the axis of the output channels.
-        per_channel: one scale per output channel instead of one.
         lut_function: the caller's function, for the mode ``custom_lut``.
         where: layer and weight, for errors.
     """
 
     values: NDArray[np.float32]
-    nbits: int
+    form: Form
     channel_axis: int
-    per_channel: bool
     lut_function: LutFunction | None
     where: str
+
+    @property
+    def nbits(self) -> int:
+        """Bits of a code."""
+        return self.form.nbits
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def _linear_symmetric(job: Job) -> LinearCodes:
 
 def _by_rows(job: Job, quantizer: Callable[[NDArray[np.float32], int], tuple[Any, Any, Any]]) -> LinearCodes:
     """Quantize with one scale per channel (the rows), or with one row of all values."""
-    if not job.per_channel:
+    if not job.form.per_channel:
         codes, scale, bias = quantizer(job.values.reshape(1, -1), job.nbits)
         return LinearCodes(codes.reshape(job.values.shape), job.nbits, scale, bias)
     channels_first = np.moveaxis(job.values, job.channel_axis, 0)
@@ -88,6 +91,13 @@ def _by_rows(job: Job, quantizer: Callable[[NDArray[np.float32], int], tuple[Any
 def _kmeans(job: Job) -> TableCodes:
     table, codes = kmeans_1d(job.values, 1 << job.nbits)
     return TableCodes(codes, job.nbits, table)
+
+
+def _unique(job: Job) -> TableCodes:
+    table, codes = np.unique(job.values.reshape(-1), return_inverse=True)
+    padded = np.full(1 << job.nbits, table[-1], dtype=np.float32)
+    padded[: table.size] = table
+    return TableCodes(codes.astype(np.uint8), job.nbits, padded)
 
 
 def _linear_lut(job: Job) -> TableCodes:
@@ -117,18 +127,25 @@ MODES: dict[str, Mode] = {
         Mode("linear_symmetric", "linear", _linear_symmetric, nbits=(2, 3, 4, 5, 6, 7, 8), symmetric=True),
         Mode("kmeans", "table", _kmeans),
         Mode("linear_lut", "table", _linear_lut),
+        # Its number of bits is the least that the values need.
+        Mode("unique", "table", _unique),
         Mode("custom_lut", "table", _custom_lut, own_table=True),
+        Mode("float16", "float16", _float16, nbits=(16,)),
         Mode("dequantization", "float32", _float32, nbits=(1, 2, 3, 4, 5, 6, 7, 8, 16, 32)),
     )
 }
 # What 16 bits mean, whichever mode was named.
-FLOAT16 = Mode("float16", "float16", _float16, nbits=(16,))
-# coremltools' other name for k-means.
-ALIASES = {"kmeans_lut": "kmeans"}
+FLOAT16 = MODES["float16"]
+# coremltools' other names.
+ALIASES = {"kmeans_lut": "kmeans", "uniform": "linear_lut", "custom": "custom_lut"}
 
 
 def find_mode(name: Any, nbits: int | None) -> Mode:
     """The mode of that name; 16 bits are float16 under any name but ``dequantization``.
+
+    Args:
+        name: the mode's, or an alias.
+        nbits: the number of bits; None where it is not known yet.
 
     Raises:
         ArgumentError: there is no such mode, or it does not know that number of bits.
@@ -138,12 +155,14 @@ def find_mode(name: Any, nbits: int | None) -> Mode:
     mode = MODES[ALIASES.get(name, name)]
     if nbits == FLOAT16.nbits[0] and mode.kind != "float32":
         return FLOAT16
-    if nbits not in mode.nbits:
+    if nbits is not None and nbits not in mode.nbits:
         raise ArgumentError(f"the mode {name!r} does not know {nbits} bits", fix=_known(mode))
     return mode
 
 
 def _known(mode: Mode) -> str:
+    if mode is FLOAT16:
+        return "It knows 16 bits"
     return f"It knows {mode.nbits[0]} to {mode.nbits[-1]} bits, and 16 bits (float16)"
 
 

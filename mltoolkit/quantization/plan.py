@@ -12,20 +12,30 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from mltoolkit.quantization.config import QuantizationConfig
+from mltoolkit.quantization.modes import MODES
 from mltoolkit.quantization.rewriting import WeightAccess
 from mltoolkit.quantization.selectors import selects
 from mltoolkit.quantization.slots import Form, WeightSlot
 
 _OTHER_FLOATS = {"float16": "float32", "float32": "float16"}
+_SKIPPED = "skipped by the settings"
 _NAMES = {"table": "lookup table"}
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What happens to a weight: it is stored as ``form``, or stays (form None) because of ``reason``."""
+    """What happens to a weight: it is stored as ``form``, or stays (form None) because of ``reason``.
+
+    Attributes:
+        slot: the weight.
+        form: how it is stored.
+        config: what the form comes from: the configuration of this weight.
+        reason: why it stays, or a remark.
+    """
 
     slot: WeightSlot
     form: Form | None
+    config: QuantizationConfig
     reason: str = ""
 
 
@@ -53,14 +63,25 @@ def reason_to_stay(rewriter: WeightAccess, slot: WeightSlot, form: Form, config:
     The form may be another one than the configuration's own, such as one of more bits; what the configuration says
     about biases, normalization, selected weights and smaller sizes holds for it too.
     """
+    own = config.of(slot)
+    return _SKIPPED if own is None else _reason(rewriter, slot, form, own)
+
+
+def _reason(rewriter: WeightAccess, slot: WeightSlot, form: Form, config: QuantizationConfig) -> str:
     reason = rewriter.obstacle(slot, form) or _already_there(slot, form, config)
     if not reason and not config.dequantizes:
         reason = _unwanted(slot, config)
     if not reason and not selects(config.selector, rewriter.message(slot), slot):
         reason = "not selected"
-    if not reason and config.only_if_smaller and not config.dequantizes and rewriter.size(slot, form) >= slot.bytes:
-        reason = "would not get smaller"
-    return reason
+    return reason or not_smaller(rewriter, slot, form, config)
+
+
+def not_smaller(rewriter: WeightAccess, slot: WeightSlot, form: Form, config: QuantizationConfig) -> str:
+    """That a weight would not take fewer bytes in a form, where the configuration asks for that."""
+    if config.mode is MODES["unique"]:
+        form = replace(form, nbits=1)  # the least that the values may need
+    needed = config.only_if_smaller and not config.dequantizes
+    return "would not get smaller" if needed and rewriter.size(slot, form) >= slot.bytes else ""
 
 
 def keep(decisions: Sequence[Decision], reason: str) -> list[Decision]:
@@ -69,9 +90,12 @@ def keep(decisions: Sequence[Decision], reason: str) -> list[Decision]:
 
 
 def _decide(rewriter: WeightAccess, slot: WeightSlot, config: QuantizationConfig) -> Decision:
-    form = config.form(slot)
-    reason = reason_to_stay(rewriter, slot, form, config)
-    return Decision(slot, None if reason else form, reason)
+    own = config.of(slot)
+    if own is None:
+        return Decision(slot, None, config, _SKIPPED)
+    form = own.form(slot)
+    reason = _reason(rewriter, slot, form, own)
+    return Decision(slot, None if reason else form, own, reason)
 
 
 def _unwanted(slot: WeightSlot, config: QuantizationConfig) -> str:
@@ -86,7 +110,7 @@ def _already_there(slot: WeightSlot, form: Form, config: QuantizationConfig) -> 
     now = slot.form
     if now is None or config.mode.own_table or (form.symmetric and not now.symmetric):
         return ""
-    if replace(now, symmetric=form.symmetric) != form:
+    if replace(now, symmetric=form.symmetric, signed=form.signed) != form:
         return ""
     name = _NAMES.get(now.kind, now.kind)
     return f"already {name}" if now.kind in _OTHER_FLOATS else f"already {now.nbits} bits, {name}"
@@ -99,6 +123,7 @@ def _take_floats_along(rewriter: WeightAccess, decisions: list[Decision]) -> lis
     if len(forms) > 1:
         return keep(decisions, "a layer's floats stay alike, and both precisions are asked for")
     (form,) = forms
+    config = next(decision.config for decision in decisions if decision.form == form)
     following = []
     for decision in decisions:
         now = decision.slot.form
@@ -106,7 +131,7 @@ def _take_floats_along(rewriter: WeightAccess, decisions: list[Decision]) -> lis
             obstacle = rewriter.obstacle(decision.slot, form)
             if obstacle:
                 return keep(decisions, f"a layer's floats stay alike, and {decision.slot.name} stays: {obstacle}")
-            decision = replace(decision, form=form, reason="as the layer's other floats")
+            decision = replace(decision, form=form, config=config, reason="as the layer's other floats")
         following.append(decision)
     return following
 

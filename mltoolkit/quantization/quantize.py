@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mltoolkit.quantization.config import QuantizationConfig
@@ -10,9 +12,13 @@ from mltoolkit.quantization.modes import LutFunction
 from mltoolkit.quantization.quantize_spec import Progress, make_report, rewrite_weights
 from mltoolkit.quantization.rewriting import open_rewriter
 from mltoolkit.quantization.selectors import LayerSelector, Predicate
+from mltoolkit.quantization.settings import QuantizationSettings
+from mltoolkit.quantization.settings_record import record_settings, settings_of
 
 if TYPE_CHECKING:
     from mltoolkit.model import Model
+
+SettingsLike = QuantizationSettings | Mapping[str, Any] | str | os.PathLike[str]
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +35,14 @@ def quantize_weights(
     include_biases: bool = False,
     include_normalization: bool = False,
     only_if_smaller: bool = True,
+    granularity: str | None = None,
+    block_size: int | Sequence[int] = 32,
+    group_size: int = 32,
+    channel_axis: int | None = None,
+    cluster_dim: int = 1,
+    per_channel_scale: bool = False,
+    signed: bool = True,
+    settings: SettingsLike | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """A model with the same inputs, outputs and layers whose weights take fewer bits.
@@ -48,11 +62,12 @@ def quantize_weights(
     Args:
         full_precision_model: a :class:`mltoolkit.Model`, a path, a coremltools ``MLModel`` or a ``Model``
             message. It is not changed.
-        nbits: 1 to 8 bits a weight, or 16 for float16.
+        nbits: 1 to 8 bits a weight, or 16 for float16; None where the mode or the settings say it.
         quantization_mode: ``linear`` (scale and bias from the range of the values), ``linear_symmetric``
             (range symmetric about 0; 2 to 8 bits), ``kmeans`` or ``kmeans_lut`` (the table of least squared
-            error), ``linear_lut`` (a table of even steps), ``custom_lut``, or ``dequantization`` (to
-            float32; nbits is not used and may be None).
+            error), ``linear_lut`` or ``uniform`` (a table of even steps), ``unique`` (a table of the weight's own
+            values, where it has at most 256 different ones), ``custom_lut``, ``float16``, or ``dequantization`` (to
+            floats; nbits is not used and may be None).
         sample_data: taken so that calls written for coremltools work, and not used: comparing is
             ``compare_models``'s job.
         lut_function: for ``custom_lut``: called with the number of bits and the float32 weights, returns a
@@ -63,10 +78,22 @@ def quantize_weights(
         include_biases: quantize biases too.
         include_normalization: quantize batch normalisation's parameters too.
         only_if_smaller: leave a weight as it is where its new form would not take fewer bytes.
+        granularity: for the linear modes ``per_tensor``, ``per_channel`` or ``per_block``; for tables ``per_tensor`` or
+            ``per_grouped_channel``. Given, it counts instead of ``per_channel``.
+        block_size: for ``per_block``: so many values along the input channels share a scale, in every output channel;
+            or the size of a block along each axis, 0 for all of it.
+        group_size: for ``per_grouped_channel``: so many output channels share a table.
+        channel_axis: the axis of these groups, where it is not that of the output channels.
+        cluster_dim: so many values along the output channels are one entry of a table.
+        per_channel_scale: scale each output channel to 1 before a table is made for them.
+        signed: whether linear codes of ML Programs may be negative.
+        settings: exceptions by layer and weight: a :class:`QuantizationSettings`, what its ``from_dict`` takes, JSON or
+            the path of a JSON file. What the other arguments say holds where the settings do not say otherwise.
         progress: called after each layer with layers done, layers in all and the layer's name.
 
     Returns:
-        The new model; its attribute ``quantization_report`` holds a :class:`QuantizationReport`.
+        The new model; its attribute ``quantization_report`` holds a :class:`QuantizationReport`. Its metadata say how
+        to do the same again: see :func:`quantization_settings`.
 
     Raises:
         ArgumentError: an argument is wrong.
@@ -92,9 +119,19 @@ def quantize_weights(
         include_biases=include_biases,
         include_normalization=include_normalization,
         only_if_smaller=only_if_smaller,
+        granularity=granularity,
+        block_size=block_size,
+        group_size=group_size,
+        channel_axis=channel_axis,
+        cluster_dim=cluster_dim,
+        per_channel_scale=per_channel_scale,
+        signed=signed,
+        settings=None if settings is None else QuantizationSettings.of(settings),
     )
     rewriter = open_rewriter(load(full_precision_model))
-    records = rewrite_weights(rewriter, config, progress=progress)
+    records, decisions = rewrite_weights(rewriter, config, progress=progress)
+    if any(decision.form for decision in decisions):
+        record_settings(rewriter, settings_of(decisions))
     quantized = rewriter.finish()
     quantized.quantization_report = make_report(records, config, rewriter.bytes_before, rewriter.bytes_after)
     return quantized

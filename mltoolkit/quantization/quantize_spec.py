@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mltoolkit.quantization.config import QuantizationConfig
-from mltoolkit.quantization.modes import FLOAT16, Job, read_back
+from mltoolkit.quantization.modes import MODES, Job, read_back
 from mltoolkit.quantization.plan import Decision, keep, plan_layers
 from mltoolkit.quantization.report import QuantizationReport, WeightRecord
 from mltoolkit.quantization.rewriting import SpecRewriter, WeightAccess
-from mltoolkit.quantization.slots import WeightSlot
 from mltoolkit.quantization.sqnr import sqnr_db
 
 logger = logging.getLogger(__name__)
@@ -41,36 +44,46 @@ def quantize_spec(
         QuantizationError, InvalidModelError, UnsupportedModelError: as for ``quantize_weights``.
     """
     rewriter = SpecRewriter(spec)
-    records = rewrite_weights(rewriter, config, progress=progress)
+    records, _ = rewrite_weights(rewriter, config, progress=progress)
     result = rewriter.finish_spec()
     return result, make_report(records, config, rewriter.bytes_before, rewriter.bytes_after)
 
 
 def rewrite_weights(
     rewriter: WeightAccess, config: QuantizationConfig, *, progress: Progress | None = None
-) -> list[WeightRecord]:
-    """Quantize the weights of an opened model; a record for each weight."""
+) -> tuple[list[WeightRecord], list[Decision]]:
+    """Quantize the weights of an opened model; a record and a decision for each weight."""
     slots = rewriter.slots
+    if config.settings is not None:
+        config.settings.check_names(slots)
     layers = slots[-1].layer_index + 1 if slots else 0
     records: list[WeightRecord] = []
-    for done, decisions in enumerate(plan_layers(rewriter, config), start=1):
-        if config.mode is FLOAT16:
-            decisions = _keep_beyond_float16(rewriter, decisions)
-        records += [_apply(rewriter, decision, config) for decision in decisions]
-        first = decisions[0].slot
-        logger.debug("layer %r of type %s: %d of %d", first.layer, first.layer_type, done, layers)
+    done: list[Decision] = []
+    for number, planned in enumerate(plan_layers(rewriter, config), start=1):
+        for decision in _keep_beyond_float16(rewriter, planned):
+            record, decision = _apply(rewriter, decision)
+            records.append(record)
+            done.append(decision)
+        first = planned[0].slot
+        logger.debug("layer %r of type %s: %d of %d", first.layer, first.layer_type, number, layers)
         if progress is not None:
-            progress(done, layers, first.layer)
-    return records
+            progress(number, layers, first.layer)
+    return records, done
 
 
 def make_report(
     records: list[WeightRecord], config: QuantizationConfig, bytes_before: int, bytes_after: int
 ) -> QuantizationReport:
     """The report about a finished model."""
+    mode, nbits = config.mode.name, config.nbits or 0
+    if config.settings is not None:
+        changed = [record for record in records if record.mode]
+        modes, bits = {record.mode for record in changed}, {record.bits_after for record in changed}
+        mode = modes.pop() if len(modes) == 1 else "mixed"
+        nbits = bits.pop() if len(bits) == 1 else 0
     report = QuantizationReport(
-        mode=config.mode.name,
-        nbits=config.nbits or 32,
+        mode=mode,
+        nbits=nbits,
         records=tuple(records),
         model_bytes_before=bytes_before,
         model_bytes_after=bytes_after,
@@ -94,7 +107,7 @@ def _keep_beyond_float16(rewriter: WeightAccess, decisions: list[Decision]) -> l
 def _beyond_float16(rewriter: WeightAccess, decision: Decision) -> str:
     """Why float16 cannot hold the values of a weight that is to become float16, or ""."""
     slot = decision.slot
-    if decision.form is None:
+    if decision.form is None or decision.form.kind != "float16":
         return ""
     values = rewriter.values(slot)
     largest = max(abs(float(values.min())), abs(float(values.max())))
@@ -105,37 +118,51 @@ def _beyond_float16(rewriter: WeightAccess, decision: Decision) -> str:
     return ""
 
 
-def _apply(rewriter: WeightAccess, decision: Decision, config: QuantizationConfig) -> WeightRecord:
-    """Write a weight, or leave it."""
+def _apply(rewriter: WeightAccess, decision: Decision) -> tuple[WeightRecord, Decision]:
+    """Write a weight, or leave it; the decision as it came out."""
+    slot = decision.slot
+    if decision.form is not None and decision.config.mode is MODES["unique"]:
+        decision = _with_needed_bits(rewriter, decision, rewriter.values(slot))
+    form = decision.form
+    if form is None:
+        return _record(decision, slot.bytes, None), decision
+    values = rewriter.values(slot)
+    job = Job(
+        values=values,
+        form=form,
+        channel_axis=slot.channel_axis,
+        lut_function=decision.config.lut_function,
+        where=slot.where,
+    )
+    stored = decision.config.mode.quantize(job)
+    size = rewriter.write(slot, stored)
+    return _record(decision, size, sqnr_db(values, read_back(stored, job))), decision
+
+
+def _with_needed_bits(rewriter: WeightAccess, decision: Decision, values: NDArray[np.float32]) -> Decision:
+    """The decision with the least number of bits whose table holds all different values of the weight."""
+    assert decision.form is not None
+    slot, most = decision.slot, decision.form.nbits
+    count = np.unique(values).size
+    for nbits in range(1, most + 1):
+        form = replace(decision.form, nbits=nbits)
+        if count <= 1 << nbits and not rewriter.obstacle(slot, form):
+            smaller = not decision.config.only_if_smaller or rewriter.size(slot, form) < slot.bytes
+            return replace(decision, form=form) if smaller else keep([decision], "would not get smaller")[0]
+    return keep([decision], f"it has {count} different values, more than tables of {most} bits hold")[0]
+
+
+def _record(decision: Decision, size: int, sqnr: float | None) -> WeightRecord:
     slot, form = decision.slot, decision.form
-    sqnr, size = None, slot.bytes
-    if form is not None:
-        job = Job(
-            values=rewriter.values(slot),
-            nbits=form.nbits,
-            channel_axis=slot.channel_axis,
-            per_channel=form.per_channel,
-            lut_function=config.lut_function,
-            where=slot.where,
-        )
-        stored = config.mode.quantize(job)
-        size = rewriter.write(slot, stored)
-        sqnr = sqnr_db(job.values, read_back(stored, job))
-    return _record(slot, decision, config, size, sqnr)
-
-
-def _record(
-    slot: WeightSlot, decision: Decision, config: QuantizationConfig, size: int, sqnr: float | None
-) -> WeightRecord:
     return WeightRecord(
         stage=slot.stage,
         layer=slot.layer,
         layer_type=slot.layer_type,
         weight=slot.name,
         shape=slot.shape,
-        mode=config.mode.name if decision.form else "",
+        mode=decision.config.mode.name if form else "",
         bits_before=slot.bits,
-        bits_after=decision.form.nbits if decision.form else slot.bits,
+        bits_after=form.nbits if form else slot.bits,
         bytes_before=slot.bytes,
         bytes_after=size,
         sqnr_db=sqnr,

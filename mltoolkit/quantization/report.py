@@ -81,8 +81,8 @@ class QuantizationReport:
 
     Attributes:
         mode: ``linear``, ``linear_symmetric``, ``kmeans``, ``linear_lut``, ``custom_lut``, ``float16`` or
-            ``dequantization``.
-        nbits: what was asked for.
+            ``dequantization``; ``mixed`` where weights got different ones.
+        nbits: what was asked for; 0 where weights got different numbers.
         records: one for every weight, in the order of the file.
         model_bytes_before: size of the model's file.
         model_bytes_after: size of the new model's file.
@@ -158,11 +158,20 @@ class QuantizationReport:
         return pd.DataFrame([asdict(record) for record in self.records], columns=columns)
 
     @property
+    def bits_text(self) -> str:
+        """Bits a weight: what was asked for, or the mean over the weights that are stored anew."""
+        if self.nbits:
+            return f"{self.nbits} bits"
+        sizes = [(math.prod(record.shape), record.bits_after) for record in self.changed]
+        count = sum(size for size, _ in sizes)
+        return f"{sum(size * bits for size, bits in sizes) / max(count, 1):.2f} bits on average"
+
+    @property
     def headline(self) -> str:
         """Mode, weights changed and bytes, in one line."""
         worst = min((record.sqnr_db for record in self.changed if record.sqnr_db is not None), default=math.inf)
         return (
-            f"{self.mode}, {self.nbits} bits: {len(self.changed)} of {len(self.records)} weights changed, "
+            f"{self.mode}, {self.bits_text}: {len(self.changed)} of {len(self.records)} weights changed, "
             f"{self.model_bytes_before:,} → {self.model_bytes_after:,} bytes"
             + (f", lowest SQNR {worst:.1f} dB" if math.isfinite(worst) else "")
         )

@@ -31,7 +31,7 @@ def report_html(report: QuantizationReport) -> str:
         rows.append(("left as they were", report.reasons_text))
     measured = [record for record in report.changed if record.sqnr_db is not None]
     worst = sorted(measured, key=lambda record: record.sqnr_db or 0.0)[:_WORST]
-    parts = [heading(f"{report.mode}, {report.nbits} bits", report.headline), facts(rows)]
+    parts = [heading(f"{report.mode}, {report.bits_text}", report.headline), facts(rows)]
     if worst:
         title = (
             "SQNR of each weight" if len(worst) == len(measured) else f"Lowest SQNR: {len(worst)} of {len(measured)}"

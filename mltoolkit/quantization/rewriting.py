@@ -73,6 +73,9 @@ class WeightAccess(Protocol):
 class ModelRewriter(WeightAccess, Protocol):
     """The weights of a whole model."""
 
+    def set_metadata(self, key: str, text: str) -> None:
+        """Give the new model an entry of metadata, besides those that it has."""
+
     def finish(self) -> Model:
         """The new model; weights that were not written are as before, versions are raised as needed."""
 
@@ -176,6 +179,10 @@ class SpecRewriter:
     def message(self, slot: WeightSlot) -> Any | None:
         """See :class:`WeightAccess`."""
         return self._owners[slot.index].message(slot)
+
+    def set_metadata(self, key: str, text: str) -> None:
+        """See :class:`ModelRewriter`."""
+        self._result.description.metadata.userDefined[key] = text
 
     def finish_spec(self) -> Any:
         """The new message, as :meth:`ModelRewriter.finish` says."""

@@ -19,17 +19,26 @@ class Form:
         kind: codes of a lookup table, codes with a scale, or plain floats.
         nbits: bits of a code; 16 and 32 for floats.
         per_channel: one scale for each output channel; linear codes only.
-        block_size: linear codes with one scale for so many values along the input channels; 0 for none.
+        block_size: linear codes with one scale for so many values along the input channels (and for each output
+            channel), or for blocks with a size along each axis, 0 meaning all of it; 0 for none.
         group_size: tables for so many output channels each; 0 for one table.
         symmetric: linear codes over a range symmetric about 0.
+        signed: linear codes of an ML Program that may be negative.
+        cluster_dim: how many values along the output channels one entry of a table stands for.
+        channel_scale: a table of values that every output channel multiplies by a scale of its own.
+        channel_axis: the axis of the groups, where it is not that of the output channels.
     """
 
     kind: FormKind
     nbits: int
     per_channel: bool = False
-    block_size: int = 0
+    block_size: int | tuple[int, ...] = 0
     group_size: int = 0
     symmetric: bool = False
+    signed: bool = True
+    cluster_dim: int = 1
+    channel_scale: bool = False
+    channel_axis: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class WeightSlot:
         layer_index: which of the layers with weights it belongs to; names may repeat.
         alike: whether the floats of its layer must have one precision.
         where: stage, layer and weight, for messages.
+        aliases: other names that it goes by: an ML Program's constant's, and those of other operations that use it.
+        input_axis: the axis of the input channels.
     """
 
     index: int
@@ -69,6 +80,14 @@ class WeightSlot:
     layer_index: int
     alike: bool
     where: str
+    aliases: tuple[str, ...] = ()
+    input_axis: int = 1
+
+    @property
+    def key(self) -> str:
+        """What settings call it: stage, layer and weight."""
+        stage = f"{self.stage}/" if self.stage else ""
+        return f"{stage}{self.layer}.{self.name}"
 
     @property
     def count(self) -> int:

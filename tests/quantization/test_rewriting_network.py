@@ -47,7 +47,7 @@ def test_the_size_that_is_foretold_is_the_size_written(form: Form) -> None:
         mode = {"table": "kmeans", "linear": "linear", "float16": "linear"}[form.kind]
         config = QuantizationConfig(form.nbits, mode, per_channel=form.per_channel)
         assert config.form(slot) == form
-        job = Job(rewriter.values(slot), form.nbits, slot.channel_axis, form.per_channel, None, slot.where)
+        job = Job(rewriter.values(slot), form, slot.channel_axis, None, slot.where)
         assert rewriter.write(slot, config.mode.quantize(job)) == rewriter.size(slot, form)
         assert SpecRewriter(rewriter.finish_spec()).slots[0].form == form
 
