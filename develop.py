@@ -1,4 +1,4 @@
-"""Set-up and the daily jobs, with nothing but Python and pip: ``python develop.py demo|test|check|conformance``.
+"""Set-up and the daily jobs, with nothing but Python and pip: ``python develop.py demo|test|check|…``.
 
 Makes the virtual environment .venv beside this file when it is missing, installs the pinned development environment
 into it when the pins have changed, and runs the job there. Further arguments go to the job's own tool.
@@ -23,8 +23,9 @@ GROUPS = {
     "demo": (),
     "test": ("test",),
     "conformance": ("conformance",),
-    "check": ("check",),
-    "install": ("test", "conformance", "check"),
+    "check": ("check", "docs", "release"),
+    "docs": ("docs",),
+    "install": ("test", "conformance", "check", "docs", "release"),
 }
 SUPPORTED = ((3, 11), (3, 14))
 
@@ -32,7 +33,8 @@ JOBS = {
     "demo": "quantize the embedded digit classifier at 8 to 1 bits and print the agreement table",
     "test": "run the tests (arguments go to pytest)",
     "conformance": "Apple's own tests (arguments go to tests/apple/run.py; --subset for a quick sample)",
-    "check": "ruff and mypy: what a change must pass besides the tests",
+    "check": "ruff, mypy, the documentation site, the news: what a change must pass besides the tests",
+    "docs": "build the documentation site in build/site (arguments go to mkdocs build)",
     "install": "only make the environment",
 }
 
@@ -88,6 +90,7 @@ def main() -> None:
     arguments, rest = parser.parse_known_args()
     install(GROUPS[arguments.job])
     python = environment_python()
+    os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # an advertisement of its theme's on stderr
     if arguments.job == "demo":
         run(python, "-m", "mltoolkit", "demo", *rest)
     elif arguments.job == "test":
@@ -98,6 +101,11 @@ def main() -> None:
         run(python, "-m", "ruff", "check", ".")
         run(python, "-m", "ruff", "format", "--check", ".")
         run(python, "-m", "mypy", *rest)
+        run(python, "-m", "mkdocs", "build", "--strict", "--quiet")
+        run(python, "-m", "towncrier", "build", "--draft", "--version", "next")
+    elif arguments.job == "docs":
+        run(python, "-m", "mkdocs", "build", "--strict", *rest)
+        print(f"The first page: {PROJECT / 'build' / 'site' / 'index.html'}")
 
 
 if __name__ == "__main__":
