@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -54,14 +54,12 @@ def rewrite_weights(
 ) -> tuple[list[WeightRecord], list[Decision]]:
     """Quantize the weights of an opened model; a record and a decision for each weight."""
     slots = rewriter.slots
-    if config.settings is not None:
-        config.settings.check_names(slots)
     layers = slots[-1].layer_index + 1 if slots else 0
     records: list[WeightRecord] = []
     done: list[Decision] = []
-    for number, planned in enumerate(plan_layers(rewriter, config), start=1):
-        for decision in _keep_beyond_float16(rewriter, planned):
-            record, decision = _apply(rewriter, decision)
+    for number, planned in enumerate(decided_layers(rewriter, config), start=1):
+        for decision in planned:
+            record, decision = apply_decision(rewriter, decision)
             records.append(record)
             done.append(decision)
         first = planned[0].slot
@@ -69,6 +67,18 @@ def rewrite_weights(
         if progress is not None:
             progress(number, layers, first.layer)
     return records, done
+
+
+def decided_layers(rewriter: WeightAccess, config: QuantizationConfig) -> Iterator[list[Decision]]:
+    """What is done to each weight, layer by layer; what float16 cannot hold stays.
+
+    Raises:
+        ArgumentError: the settings name no weight of the model, or the selector failed.
+    """
+    if config.settings is not None:
+        config.settings.check_names(rewriter.slots)
+    for planned in plan_layers(rewriter, config):
+        yield _keep_beyond_float16(rewriter, planned)
 
 
 def make_report(
@@ -118,14 +128,14 @@ def _beyond_float16(rewriter: WeightAccess, decision: Decision) -> str:
     return ""
 
 
-def _apply(rewriter: WeightAccess, decision: Decision) -> tuple[WeightRecord, Decision]:
-    """Write a weight, or leave it; the decision as it came out."""
+def apply_decision(rewriter: WeightAccess, decision: Decision) -> tuple[WeightRecord, Decision]:
+    """Write a weight as its values alone say, or leave it; the decision as it came out."""
     slot = decision.slot
     if decision.form is not None and decision.config.mode is MODES["unique"]:
         decision = _with_needed_bits(rewriter, decision, rewriter.values(slot))
     form = decision.form
     if form is None:
-        return _record(decision, slot.bytes, None), decision
+        return make_record(decision, slot.bytes, None), decision
     values = rewriter.values(slot)
     job = Job(
         values=values,
@@ -136,7 +146,7 @@ def _apply(rewriter: WeightAccess, decision: Decision) -> tuple[WeightRecord, De
     )
     stored = decision.config.mode.quantize(job)
     size = rewriter.write(slot, stored)
-    return _record(decision, size, sqnr_db(values, read_back(stored, job))), decision
+    return make_record(decision, size, sqnr_db(values, read_back(stored, job))), decision
 
 
 def _with_needed_bits(rewriter: WeightAccess, decision: Decision, values: NDArray[np.float32]) -> Decision:
@@ -152,7 +162,8 @@ def _with_needed_bits(rewriter: WeightAccess, decision: Decision, values: NDArra
     return keep([decision], f"it has {count} different values, more than tables of {most} bits hold")[0]
 
 
-def _record(decision: Decision, size: int, sqnr: float | None) -> WeightRecord:
+def make_record(decision: Decision, size: int, sqnr: float | None) -> WeightRecord:
+    """The record of a weight that takes ``size`` bytes now."""
     slot, form = decision.slot, decision.form
     return WeightRecord(
         stage=slot.stage,
