@@ -9,7 +9,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mltoolkit.calibration.recurrences import BIAS, bias_part, bias_size, has_bias
+
 Array = NDArray[Any]
+Index = tuple[int | slice, ...]
 _WITH_BIAS = ("Conv", "ConvTranspose", "Gemm")
 
 
@@ -48,6 +51,27 @@ def shift_bias(graph: ir.Graph, node: ir.Node, shape: tuple[int, ...], shift: ND
     # A single number for all outputs becomes one for each.
     own = before.shape if before.size == flat.size else flat.shape if adder is node else shape
     set_constant(graph, adder, place, (before.reshape(-1) + flat).reshape(own))
+
+
+def read_step_bias(node: ir.Node, place: int, part: Index) -> NDArray[np.float32] | None:
+    """The same for a part of the matrices of a recurrent node; None where the node has no constant bias."""
+    if not has_bias(node):
+        return None
+    return _numbers(node, BIAS)[bias_part(node, place, part)].copy()
+
+
+def shift_step_bias(graph: ir.Graph, node: ir.Node, place: int, part: Index, shift: NDArray[np.floating[Any]]) -> None:
+    """The same for a part of the matrices of a recurrent node."""
+    whole = np.zeros(bias_size(node), dtype=np.float32)
+    if has_bias(node):
+        whole += _numbers(node, BIAS)
+    whole[bias_part(node, place, part)] += np.asarray(shift, dtype=np.float32).reshape(-1)
+    if has_bias(node):
+        set_constant(graph, node, BIAS, whole)
+    else:
+        if len(node.inputs) <= BIAS:
+            node.resize_inputs(BIAS + 1)
+        node.replace_input_with(BIAS, new_constant(graph, f"{node.name}/bias", whole))
 
 
 def set_constant(graph: ir.Graph, node: ir.Node, place: int, array: Array) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mltoolkit.calibration.one_thread import one_thread_a_product
 from mltoolkit.calibration.sites import Site
-from mltoolkit.calibration.statistics import InputStatistics, Sums
+from mltoolkit.calibration.statistics import InputStatistics, RowFrequencies, Sums
 from mltoolkit.runtime.sections import SectionedRun
 from mltoolkit.runtime.side_by_side import in_order
 
@@ -18,7 +18,7 @@ _BYTES = 16 << 20
 
 def collect_statistics(
     site: Site, run: SectionedRun, run_hat: SectionedRun, *, rows: int = 256, seed: int = 0
-) -> InputStatistics:
+) -> InputStatistics | RowFrequencies:
     """The statistics of a site's inputs, the same for any number of threads.
 
     Args:
@@ -29,6 +29,10 @@ def collect_statistics(
         seed: of the choice of positions.
     """
     statistics = site.new_statistics()
+    if isinstance(statistics, RowFrequencies):
+        for x in run_hat.each_sample(lambda sample: site.read(run_hat, sample)):
+            statistics.add(x[0])
+        return statistics
 
     def columns(sample: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = np.random.default_rng((seed, site.slot.index, sample))

@@ -111,8 +111,11 @@ def find_layouts(stored: Array, constant: Array, *, exchange: bool, blocks: int)
 def _candidates(stored: Array, constant: Array, exchange: bool, blocks: int) -> Iterator[Layout]:
     file_shape, hub_shape = stored.shape, constant.shape
     if blocks > 1:
+        rows, wanted = stored.reshape(blocks, -1), constant.reshape(blocks, -1)
+        equal = [[np.array_equal(row, one) for row in rows] for one in wanted]
         for order in itertools.permutations(range(blocks)):
-            yield BlocksInOrder(order, file_shape, hub_shape)
+            if all(equal[place][source] for place, source in enumerate(order)):
+                yield BlocksInOrder(order, file_shape, hub_shape)
         return
     yield SameOrder(file_shape, hub_shape)
     if exchange and len(file_shape) >= 2 and min(file_shape[-2:]) > 1 and _fits_exchanged(file_shape, hub_shape):

@@ -129,3 +129,47 @@ class LeftMatrix:
         x = arrays[0]
         vectors = x.reshape(1, -1) if x.ndim == 1 else x.swapaxes(-1, -2).reshape(-1, self.inputs)
         return np.ascontiguousarray(vectors[chosen].T)[None]
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """A right matrix that the graph transposes before it multiplies.
+
+    Attributes:
+        product: of the transposed constant.
+        order: which axis of the constant becomes its first, second, …
+    """
+
+    product: RightMatrix
+    order: tuple[int, ...]
+
+    @property
+    def groups(self) -> int:
+        """Products side by side."""
+        return self.product.groups
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of each."""
+        return self.product.inputs
+
+    @property
+    def bias_shape(self) -> tuple[int, ...]:
+        """A bias of this shape can be added to the result."""
+        return self.product.bias_shape
+
+    def matrix(self, weights: Array) -> Array:
+        """(groups, outputs, inputs)."""
+        return self.product.matrix(np.ascontiguousarray(weights.transpose(self.order)))
+
+    def weights(self, matrix: Array) -> Array:
+        """The inverse of :meth:`matrix`."""
+        return np.ascontiguousarray(self.product.weights(matrix).transpose(np.argsort(self.order)))
+
+    def positions(self, arrays: Sequence[Array]) -> int:
+        """The vectors of a group."""
+        return self.product.positions(arrays)
+
+    def columns(self, arrays: Sequence[Array], chosen: _Indices) -> Columns:
+        """The vectors at the chosen positions, (groups, inputs, positions)."""
+        return self.product.columns(arrays, chosen)

@@ -11,11 +11,15 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mltoolkit.calibration.convolutions import Convolution, TransposedConvolution, Window
-from mltoolkit.calibration.matrix_products import LeftMatrix, RightMatrix
+from mltoolkit.calibration.embeddings import TableRows
+from mltoolkit.calibration.matrix_products import LeftMatrix, Permuted, RightMatrix
+from mltoolkit.calibration.readers import NodeInput, Reader, constant_array
+from mltoolkit.calibration.recurrences import GATES, StateReader, StepMatrix, knows_reset, resets_before
 from mltoolkit.calibration.statistics import Columns
 
 Array = NDArray[Any]
 Index = tuple[int | slice, ...]
+_FIRST = NodeInput(0)
 
 
 class Product(Protocol):
@@ -58,36 +62,41 @@ class Operand:
     """A constant of a node, or a part of it.
 
     Attributes:
-        node: the node.
-        place: which of its inputs the constant is.
+        node: the node that multiplies with it.
+        place: which of the holder's inputs the constant is.
         product: how it is multiplied.
-        reads: which of the node's inputs it is multiplied with.
+        reader: takes what it is multiplied with.
         part: the part of the constant; () for all of it.
         exchange: the file may hold it with its last two axes exchanged.
         blocks: of how many blocks of rows it consists whose order may differ.
+        through: the Transpose that reads the constant, where that is not the node itself.
     """
 
     node: ir.Node
     place: int
     product: Product
-    reads: tuple[int, ...] = (0,)
+    reader: Reader = _FIRST
     part: Index = ()
     exchange: bool = False
     blocks: int = 1
+    through: ir.Node | None = None
+
+    @property
+    def holder(self) -> ir.Node:
+        """The node that reads the constant."""
+        return self.through or self.node
 
     @property
     def constant(self) -> ir.Value:
         """The constant."""
-        value = self.node.inputs[self.place]
+        value = self.holder.inputs[self.place]
         assert value is not None
         return value
 
     def values(self) -> Array:
         """The numbers."""
-        tensor = self.constant.const_value
-        assert tensor is not None
-        array: Array = tensor.numpy()
-        return array[self.part]
+        array: Array = constant_array(self.constant)[self.part]
+        return array
 
 
 def _convolution(node: ir.Node) -> Iterator[Operand]:
@@ -116,7 +125,64 @@ def _matmul(node: ir.Node) -> Iterator[Operand]:
     if right is not None and left is None:
         yield Operand(node, 1, RightMatrix(right), exchange=True)
     elif left is not None and right is None and len(left) == 2:
-        yield Operand(node, 0, LeftMatrix((left[0], left[1])), reads=(1,), exchange=True)
+        yield Operand(node, 0, LeftMatrix((left[0], left[1])), NodeInput(1), exchange=True)
+    elif right is None and left is None:
+        yield from _transposed_first(node)
+
+
+def _transposed_first(node: ir.Node) -> Iterator[Operand]:
+    """The right operand of a MatMul that is a Transpose of a constant, as einsum makes it."""
+    value = node.inputs[1]
+    transpose = value.producer() if value is not None else None
+    if value is None or transpose is None or transpose.op_type != "Transpose" or len(value.uses()) != 1:
+        return
+    shape = _constant_shape(transpose, 0)
+    if shape is None or transpose.graph is not node.graph:
+        return
+    order = tuple(transpose.attributes.get_ints("perm", ()) or reversed(range(len(shape))))
+    product = Permuted(RightMatrix(tuple(shape[axis] for axis in order)), order)
+    yield Operand(node, 0, product, through=transpose)
+
+
+def _recurrent(node: ir.Node) -> Iterator[Operand]:
+    """W and R of each direction, as a whole and gate by gate."""
+    gates = GATES[node.op_type]
+    for place in (1, 2):
+        shape = _constant_shape(node, place)
+        for direction in range(shape[0] if shape is not None else 0):
+            assert shape is not None
+            rows, inputs = shape[1:]
+            readers = [_step_reader(node, place, direction, gate == gates - 1) for gate in range(gates)]
+            if all(reader is not None for reader in readers):
+                own = len(set(readers)) > 1
+                product = StepMatrix((rows, inputs), gates if own else 1)
+                reader = StateReader(direction, _flags(gates)) if own else readers[0]
+                assert reader is not None
+                yield Operand(node, place, product, reader, (direction,), blocks=gates)
+            size = rows // gates
+            for gate, one in enumerate(readers if gates > 1 else ()):
+                if one is not None:
+                    part = (direction, slice(gate * size, (gate + 1) * size))
+                    yield Operand(node, place, StepMatrix((size, inputs)), one, part)
+
+
+def _flags(gates: int) -> tuple[bool, ...]:
+    return tuple(gate == gates - 1 for gate in range(gates))
+
+
+def _step_reader(node: ir.Node, place: int, direction: int, last: bool) -> Reader | None:
+    """What a gate's rows are multiplied with; None where that cannot be computed."""
+    if place == 1:
+        return _FIRST
+    if not (last and resets_before(node)):
+        return StateReader(direction)
+    return StateReader(direction, (True,)) if knows_reset(node, direction) else None
+
+
+def _gather(node: ir.Node) -> Iterator[Operand]:
+    shape = _constant_shape(node, 0)
+    if shape is not None and len(shape) >= 2 and node.attributes.get_int("axis", 0) == 0:
+        yield Operand(node, 0, TableRows(shape), NodeInput(1), exchange=True)
 
 
 def _constant_shape(node: ir.Node, place: int) -> tuple[int, ...] | None:
@@ -130,8 +196,12 @@ def _constant_shape(node: ir.Node, place: int) -> tuple[int, ...] | None:
 OPERANDS: dict[str, Callable[[ir.Node], Iterator[Operand]]] = {
     "Conv": _convolution,
     "ConvTranspose": _transposed_convolution,
+    "GRU": _recurrent,
+    "Gather": _gather,
     "Gemm": _gemm,
+    "LSTM": _recurrent,
     "MatMul": _matmul,
+    "RNN": _recurrent,
 }
 
 

@@ -1,14 +1,8 @@
-"""Where the weights of a file are used in the hub graph: what they are multiplied with, and how to change them there.
-
-Converters rearrange weights: matrices are transposed, gates of recurrent layers stacked. Which constant of the graph
-a weight became, and how, is found by its numbers. A weight whose numbers are not found, or found in several places,
-has no site: it can only be quantized from its values.
-"""
+"""Where the weights of a file are used in the hub graph: what they meet, and how to change them there."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +10,20 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mltoolkit.calibration.biases import read_bias, set_constant, shift_bias
-from mltoolkit.calibration.layouts import Fingerprint, Layout, find_layouts, fingerprint
-from mltoolkit.calibration.operands import Index, Operand, Product, iter_operands
-from mltoolkit.calibration.statistics import InputStatistics
+from mltoolkit.calibration.biases import read_bias, read_step_bias, set_constant, shift_bias, shift_step_bias
+from mltoolkit.calibration.embeddings import TableRows
+from mltoolkit.calibration.layouts import Layout
+from mltoolkit.calibration.matching import Match, Values, match_slots
+from mltoolkit.calibration.operands import Index, Product
+from mltoolkit.calibration.readers import Reader, constant_array, stop_of
+from mltoolkit.calibration.recurrences import GATES
+from mltoolkit.calibration.statistics import InputStatistics, RowFrequencies
 from mltoolkit.errors import ArgumentError
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.quantization.slots import WeightSlot
 from mltoolkit.runtime.sections import SectionedRun
 
 Array = NDArray[Any]
-Values = Callable[[WeightSlot], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -37,21 +34,25 @@ class Site:
 
     Attributes:
         slot: the weight.
-        node_name: the node.
-        place: which of the node's inputs the constant is that holds the weight.
+        node_name: the node that multiplies with it, in front of which runs stop.
+        holder_name: the node that reads the constant: the same one, or a Transpose in front of it.
+        place: which of the holder's inputs the constant is that holds the weight.
         part: the part of the constant that is the weight; () for all of it.
-        reads: which of the node's inputs it is multiplied with.
         layout: the order of its numbers.
         product: how it is multiplied.
+        reader: takes what it is multiplied with.
+        added: what the constant holds besides the weight, in the file's shape; None for nothing.
     """
 
     slot: WeightSlot
     node_name: str
+    holder_name: str
     place: int
     part: Index
-    reads: tuple[int, ...]
     layout: Layout
     product: Product
+    reader: Reader
+    added: NDArray[np.float32] | None = None
 
     @property
     def groups(self) -> int:
@@ -62,6 +63,11 @@ class Site:
     def inputs(self) -> int:
         """Inputs of each."""
         return self.product.inputs
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of each."""
+        return self.slot.count // (self.groups * self.inputs)
 
     def matrix(self, stored: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """An array of the file's shape as (groups, outputs, inputs)."""
@@ -78,10 +84,13 @@ class Site:
         Raises:
             ArgumentError: there is none of its name.
         """
+        return self._named(graph, self.node_name)
+
+    def _named(self, graph: ModelGraph, name: str) -> ir.Node:
         for node in graph.model.graph:
-            if node.name == self.node_name:
+            if node.name == name:
                 return node
-        raise ArgumentError(f"the graph has no node {self.node_name!r}", where=self.slot.where)
+        raise ArgumentError(f"the graph has no node {name!r}", where=self.slot.where)
 
     def put(self, graph: ModelGraph, stored: NDArray[np.floating[Any]]) -> None:
         """Replace the weight in a copy of the graph.
@@ -90,39 +99,48 @@ class Site:
             graph: the copy; see :func:`copy_graph`.
             stored: the new values in the file's shape.
         """
-        node = self.node(graph)
-        values = self.layout.to_hub(np.asarray(stored, dtype=np.float32))
+        holder = self._named(graph, self.holder_name)
+        values = np.asarray(stored, dtype=np.float32)
+        values = self.layout.to_hub(values if self.added is None else values + self.added)
         if self.part:
-            value = node.inputs[self.place]
-            assert value is not None and value.const_value is not None
-            whole = value.const_value.numpy().copy()
+            constant = holder.inputs[self.place]
+            assert constant is not None
+            whole = constant_array(constant).copy()
             whole[self.part] = values
             values = whole
-        set_constant(graph.model.graph, node, self.place, values)
+        set_constant(graph.model.graph, holder, self.place, values)
 
     def bias(self, graph: ModelGraph) -> NDArray[np.float32] | None:
         """What is added to each output, (groups · outputs,); None where nothing is."""
-        return read_bias(self.node(graph), self.product.bias_shape)
+        node = self.node(graph)
+        if node.op_type in GATES:
+            return read_step_bias(node, self.place, self.part)
+        return read_bias(node, self.product.bias_shape)
 
     def shift_bias(self, graph: ModelGraph, shift: NDArray[np.floating[Any]]) -> None:
         """Add (groups · outputs,) numbers to the outputs: to the bias, or as a bias that is made."""
-        shift_bias(graph.model.graph, self.node(graph), self.product.bias_shape, shift)
+        node = self.node(graph)
+        if node.op_type in GATES:
+            shift_step_bias(graph.model.graph, node, self.place, self.part, shift)
+        else:
+            shift_bias(graph.model.graph, node, self.product.bias_shape, shift)
 
     def read(self, run: SectionedRun, sample: int) -> tuple[Array, ...]:
         """What :meth:`statistics` needs of a sample, from a run that has stopped in front of the node."""
-        node = run.stop
-        assert node is not None and node.name == self.node_name
-        return tuple(run.value(_name(node, place), sample) for place in self.reads)
+        assert stop_of(run).name == self.node_name
+        return self.reader.read(run, sample)
 
-    def new_statistics(self) -> InputStatistics:
-        """Statistics without any positions."""
+    def new_statistics(self) -> InputStatistics | RowFrequencies:
+        """Statistics without any positions: frequencies for a table that rows are looked up in."""
+        if isinstance(self.product, TableRows):
+            return RowFrequencies(self.inputs)
         return InputStatistics(self.groups, self.inputs)
 
     def statistics(
         self,
         x: Sequence[Array],
         x_hat: Sequence[Array],
-        into: InputStatistics,
+        into: InputStatistics | RowFrequencies,
         rng: np.random.Generator,
         rows: int,
     ) -> None:
@@ -135,7 +153,10 @@ class Site:
             rng: chooses the positions.
             rows: take so many positions at most, the same in both.
         """
-        into.add(*self.columns(x, x_hat, rng, rows))
+        if isinstance(into, RowFrequencies):
+            into.add(x_hat[0])
+        else:
+            into.add(*self.columns(x, x_hat, rng, rows))
 
     def columns(
         self, x: Sequence[Array], x_hat: Sequence[Array], rng: np.random.Generator, rows: int
@@ -163,7 +184,7 @@ def find_sites(graph: ModelGraph, slots: Sequence[WeightSlot], values: Values) -
 
     Args:
         graph: a network's or program's graph.
-        slots: weights of that network or program.
+        slots: weights of that network or program; all of them, since a bias may be part of another's constant.
         values: gives the values of each in the file's shape.
 
     Returns:
@@ -171,46 +192,21 @@ def find_sites(graph: ModelGraph, slots: Sequence[WeightSlot], values: Values) -
         none.
     """
     order = {node.name or "": index for index, node in enumerate(graph.model.graph)}
-    by_print: dict[Fingerprint, list[Operand]] = defaultdict(list)
-    for operand in iter_operands(graph.model.graph):
-        by_print[fingerprint(operand.values())].append(operand)
-    sites: list[Site] = []
-    reasons: dict[int, str] = {}
-    for slot in slots:
-        stored = values(slot)
-        found = _match(slot, stored, by_print.get(fingerprint(stored), []))
-        if isinstance(found, str):
-            reasons[slot.index] = found
-        else:
-            sites.append(found)
+    matches, reasons = match_slots(graph.model.graph, slots, values)
+    sites = [_site(match) for match in matches]
     return sorted(sites, key=lambda site: (order[site.node_name], site.place, site.slot.index)), reasons
 
 
-def _match(slot: WeightSlot, stored: Array, operands: Sequence[Operand]) -> Site | str:
-    matches = []
-    for operand in operands:
-        layouts = find_layouts(stored, operand.values(), exchange=operand.exchange, blocks=operand.blocks)
-        if layouts:
-            matches.append((operand, layouts))
-    own = [match for match in matches if _belongs(match[0], slot)] or matches
-    if not own:
-        return "no product with its numbers is in the graph"
-    if len(own) > 1:
-        return f"its numbers are found in {len(own)} places"
-    operand, layouts = own[0]
-    if len(operand.constant.uses()) > 1:
-        return "several operations use it"
-    if len(layouts) > 1:
-        return "its numbers fit in more than one order"
-    return Site(slot, operand.node.name or "", operand.place, operand.part, operand.reads, layouts[0], operand.product)
-
-
-def _belongs(operand: Operand, slot: WeightSlot) -> bool:
-    """Whether a node was made for the slot's layer."""
-    return operand.node.metadata_props.get("layer") == slot.layer
-
-
-def _name(node: ir.Node, place: int) -> str:
-    value = node.inputs[place]
-    assert value is not None
-    return value.name or ""
+def _site(match: Match) -> Site:
+    operand = match.operand
+    return Site(
+        slot=match.slot,
+        node_name=operand.node.name or "",
+        holder_name=operand.holder.name or "",
+        place=operand.place,
+        part=operand.part,
+        layout=match.layout,
+        product=operand.product,
+        reader=operand.reader,
+        added=match.added,
+    )
