@@ -1,0 +1,183 @@
+"""The values that quantized weights may take: a lookup table, or evenly spaced ones with a scale and a bias.
+
+A grid rounds values of shape (groups, outputs, columns), given which inputs the columns are, and can be refitted to
+codes that are settled: the loss is quadratic in what the codes stand for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mltoolkit.calibration.problem import Problem
+
+Codes = NDArray[np.uint8]
+Weights = NDArray[np.float32]
+Power = NDArray[np.float64]
+Columns = slice | NDArray[np.intp]
+G = TypeVar("G", bound="Grid")
+_REFIT_STEPS = 8
+_EVERYTHING = slice(None)
+# More than this is no loss of power by rounding but a layer without data.
+_MOST_STRETCH = 2.0
+
+
+class Grid(Protocol):
+    """What rounding, refitting and matching the power of the outputs need."""
+
+    def round(self, values: Weights, columns: Columns = _EVERYTHING) -> Codes:
+        """The codes of the nearest values on the grid.
+
+        Args:
+            values: (groups, outputs, columns).
+            columns: which inputs the columns are.
+        """
+        ...
+
+    def decode(self, codes: Codes, columns: Columns = _EVERYTHING) -> Weights:
+        """What codes stand for."""
+        ...
+
+    def refitted(self: G, problem: Problem, codes: Codes) -> G:
+        """The grid for which these codes lose least."""
+        ...
+
+    def stretched(self: G, wanted: Power, found: Power) -> G:
+        """The grid whose values give the outputs the wanted power, given what they have; both (groups, outputs)."""
+        ...
+
+
+@dataclass(frozen=True)
+class TableGrid:
+    """One lookup table for all weights.
+
+    Attributes:
+        table: float32 (entries,), ascending.
+        fixed: the table is the caller's, and stays.
+    """
+
+    table: NDArray[np.float32]
+    fixed: bool = False
+
+    def round(self, values: Weights, columns: Columns = _EVERYTHING) -> Codes:
+        """See :class:`Grid`."""
+        middles = (self.table[1:] + self.table[:-1]) / 2
+        return np.searchsorted(middles, values).astype(np.uint8)
+
+    def decode(self, codes: Codes, columns: Columns = _EVERYTHING) -> Weights:
+        """See :class:`Grid`."""
+        return self.table[codes]
+
+    def refitted(self, problem: Problem, codes: Codes) -> TableGrid:
+        """Conjugate gradients on A c = r, A_kl = Σ 1_k H 1_lᵀ: a product with A takes one with H."""
+        if self.fixed:
+            return self
+        flat, entries = codes.reshape(-1), self.table.size
+
+        def collected(values: Weights) -> NDArray[np.float64]:
+            return np.bincount(flat, weights=(values @ problem.hessian).reshape(-1), minlength=entries)
+
+        table = self.table.astype(np.float64)
+        residual = collected(problem.target - self.table[codes])
+        direction, squared = residual.copy(), float(residual @ residual)
+        start = squared
+        for _ in range(_REFIT_STEPS):
+            if squared <= 1e-12 * start or squared == 0.0:
+                break
+            product = collected(direction.astype(np.float32)[codes])
+            curvature = float(direction @ product)
+            if not curvature > 0.0:
+                break
+            step = squared / curvature
+            table += step * direction
+            residual -= step * product
+            previous, squared = squared, float(residual @ residual)
+            direction = residual + (squared / previous) * direction
+        # Entries may have changed places; codes are found anew by whoever uses the grid.
+        return TableGrid(np.sort(table).astype(np.float32))
+
+    def stretched(self, wanted: Power, found: Power) -> TableGrid:
+        """See :class:`Grid`; one factor for all."""
+        return self if self.fixed else TableGrid(self.table * np.float32(_factors(wanted.sum(), found.sum())))
+
+
+@dataclass(frozen=True)
+class LinearGrid:
+    """scale · code + bias, with a scale and bias for each block of inputs of each output, or fewer.
+
+    Attributes:
+        scale: float32 (groups or 1, outputs or 1, blocks).
+        bias: likewise.
+        levels: 2 ** bits.
+        symmetric: the bias is −levels / 2 · scale and stays so.
+        inputs: of the weights; a block is inputs / blocks of them.
+    """
+
+    scale: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    levels: int
+    symmetric: bool
+    inputs: int
+
+    def _of(self, parameter: NDArray[np.float32], columns: Columns) -> NDArray[np.float32]:
+        if parameter.shape[-1] == 1:
+            return parameter
+        return np.repeat(parameter, self.inputs // parameter.shape[-1], axis=-1)[..., columns]
+
+    def round(self, values: Weights, columns: Columns = _EVERYTHING) -> Codes:
+        """See :class:`Grid`."""
+        scale, bias = self._of(self.scale, columns), self._of(self.bias, columns)
+        steps = np.divide(values - bias, scale, out=np.zeros_like(values), where=scale > 0)
+        return np.clip(np.rint(steps), 1 if self.symmetric else 0, self.levels - 1).astype(np.uint8)
+
+    def decode(self, codes: Codes, columns: Columns = _EVERYTHING) -> Weights:
+        """See :class:`Grid`."""
+        return self._of(self.scale, columns) * codes + self._of(self.bias, columns)
+
+    def refitted(self, problem: Problem, codes: Codes) -> LinearGrid:
+        """Least squares for one scale and bias for each output (2 × 2 equations); others stay as they are."""
+        if self.scale.shape != (*codes.shape[:2], 1):
+            return self
+        steps = codes.astype(np.float32)
+        if self.symmetric:
+            steps -= self.levels // 2
+        weighted = steps @ problem.hessian
+        along = np.einsum("goi,goi->go", weighted, steps, dtype=np.float64)
+        towards = np.einsum("goi,goi->go", weighted, problem.target, dtype=np.float64)
+        if self.symmetric:
+            scale = np.divide(towards, along, out=self.scale[..., 0].astype(np.float64), where=along > 0)
+            return self._with(scale, -(self.levels // 2) * scale)
+        ones = problem.hessian.sum(axis=1, dtype=np.float64)[:, None, :]
+        mixed = np.einsum("goi,goi->go", ones, steps)
+        total = ones.sum(axis=-1)
+        constant = np.einsum("goi,goi->go", ones, problem.target)
+        determinant = along * total - mixed * mixed
+        fine = determinant > 1e-9 * along * total
+        safe = np.where(fine, determinant, 1.0)
+        scale = np.where(fine, (towards * total - mixed * constant) / safe, self.scale[..., 0])
+        bias = np.where(fine, (along * constant - mixed * towards) / safe, self.bias[..., 0])
+        return self._with(scale, bias)
+
+    def stretched(self, wanted: Power, found: Power) -> LinearGrid:
+        """See :class:`Grid`; a factor for each output where it has a scale of its own, else one."""
+        own = self.scale.shape[:2] == wanted.shape
+        factors = _factors(wanted, found)[..., None] if own else _factors(wanted.sum(), found.sum())
+        return replace(
+            self, scale=(self.scale * factors).astype(np.float32), bias=(self.bias * factors).astype(np.float32)
+        )
+
+    def _with(self, scale: NDArray[np.float64], bias: NDArray[np.float64]) -> LinearGrid:
+        good = scale > 0
+        return replace(
+            self,
+            scale=np.where(good, scale, self.scale[..., 0])[..., None].astype(np.float32),
+            bias=np.where(good, bias, self.bias[..., 0])[..., None].astype(np.float32),
+        )
+
+
+def _factors(wanted: Any, found: Any) -> NDArray[np.float64]:
+    ratio = np.divide(wanted, found, out=np.ones_like(wanted, dtype=np.float64), where=np.asarray(found) > 0)
+    return np.clip(np.sqrt(ratio), 1 / _MOST_STRETCH, _MOST_STRETCH)

@@ -1,0 +1,121 @@
+"""Finding codes and grid of one layer together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mltoolkit.calibration.grids import Codes, Grid, LinearGrid, TableGrid, Weights
+from mltoolkit.calibration.problem import Problem
+from mltoolkit.calibration.rounding import compensated, descended
+from mltoolkit.quantization.kmeans import kmeans_1d
+
+ROUNDS = 4
+# Shares of the whole range that a scale may cover: cutting off the rarest values makes the others finer.
+_SHARES = np.linspace(0.3, 1.0, 36)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Quantized weights.
+
+    Attributes:
+        grid: the values they may take.
+        codes: (groups, outputs, inputs).
+        loss: of the problem, before the grid was stretched.
+    """
+
+    grid: Grid
+    codes: Codes
+    loss: float
+
+    @property
+    def weights(self) -> Weights:
+        """What the codes stand for."""
+        return self.grid.decode(self.codes)
+
+
+def solve(problem: Problem, grid: Grid, rounds: int = ROUNDS) -> Solution:
+    """Codes and grid of small loss: GPTQ, then coordinate descent and refitting in turn, the best that was seen.
+
+    What least squares finds is weaker than the original, since what cannot be told is left out; through many layers
+    of few bits the signal would fade. So the grid is stretched until the outputs have the power that they have in the
+    float network.
+
+    Args:
+        problem: the layer.
+        grid: where to begin, from :func:`table_grid` or :func:`linear_grid`.
+        rounds: how often to descend and refit.
+    """
+    codes = compensated(problem, grid)
+    best = Solution(grid, codes, problem.loss(grid.decode(codes)))
+    for _ in range(rounds):
+        grid = grid.refitted(problem, codes)
+        codes = descended(problem, grid, codes)
+        loss = problem.loss(grid.decode(codes))
+        if loss < best.loss * (1 - 1e-3):
+            best = Solution(grid, codes, loss)
+        else:
+            best = min(best, Solution(grid, codes, loss), key=lambda found: found.loss)
+            break
+    return replace(best, grid=best.grid.stretched(problem.power, problem.power_of(best.weights)))
+
+
+def table_grid(problem: Problem, nbits: int) -> TableGrid:
+    """The table of least squared error of the target, every weight counted as its input matters."""
+    masses = np.broadcast_to(problem.importance[:, None, :], problem.target.shape)
+    table, _ = kmeans_1d(problem.target, 1 << nbits, np.ascontiguousarray(masses).reshape(-1))
+    return TableGrid(table)
+
+
+def linear_grid(
+    problem: Problem, nbits: int, *, per_channel: bool = True, symmetric: bool = False, blocks: int = 1
+) -> LinearGrid:
+    """Scales and biases of least squared error of the target among shares of the whole range.
+
+    Args:
+        problem: the layer.
+        nbits: 1 to 8 (2 to 8 if symmetric).
+        per_channel: one scale and bias for each output, else one for all.
+        symmetric: about 0, which has a code of its own.
+        blocks: how many scales share the inputs of an output; only with ``per_channel``.
+    """
+    groups, outputs, inputs = problem.target.shape
+    levels = 1 << nbits
+    target, masses = problem.target, np.broadcast_to(problem.importance[:, None, :], problem.target.shape)
+    shape = (groups, outputs, blocks, inputs // blocks) if per_channel else (1, 1, 1, -1)
+    values, masses = target.reshape(shape), masses.reshape(shape)
+    low, high = values.min(axis=-1).astype(np.float64), values.max(axis=-1).astype(np.float64)
+    if symmetric:
+        high = np.maximum(-low, high)
+        low = -high
+    scale, bias, least = np.zeros_like(low), low.copy(), np.full(low.shape, np.inf)
+    for share in _SHARES:
+        step = share * (high - low) / (levels - (2 if symmetric else 1))
+        offset = -(levels // 2) * step if symmetric else (low + high) / 2 - share * (high - low) / 2
+        error = _error(values, masses, step, offset, levels, symmetric)
+        better = error < least
+        scale, bias, least = (
+            np.where(better, step, scale),
+            np.where(better, offset, bias),
+            np.where(better, error, least),
+        )
+    return LinearGrid(scale.astype(np.float32), bias.astype(np.float32), levels, symmetric, inputs)
+
+
+def _error(
+    values: Weights,
+    masses: Weights,
+    step: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    levels: int,
+    symmetric: bool,
+) -> NDArray[np.float64]:
+    inverse = np.divide(1.0, step, out=np.zeros_like(step), where=step > 0)[..., None].astype(np.float32)
+    bias, scale = offset[..., None].astype(np.float32), step[..., None].astype(np.float32)
+    codes = np.clip(np.rint((values - bias) * inverse), 1 if symmetric else 0, levels - 1)
+    error = codes * scale + bias - values
+    error *= error
+    return np.einsum("...i,...i->...", error, masses, dtype=np.float64)
