@@ -47,6 +47,11 @@ class ModelDescription:
         return self._weights.folder
 
     @property
+    def weight_files(self) -> WeightFolder:
+        """The weight files that ML Programs read, mapped."""
+        return self._weights
+
+    @property
     def function_names(self) -> tuple[str, ...]:
         """The functions of an ML Program; empty for other kinds."""
         return function_names(self._spec)

@@ -50,9 +50,9 @@ def program_layers(spec: Any, function: str = "") -> Iterator[ProgramLayer]:
     constants: set[str] = set()
     for operation in iter_operations(block_of(spec.mlProgram.functions[name], name)):
         if operation.type == "const":
-            weight = _constant(operation.attributes["val"])
+            weight = constant_weight(operation.attributes["val"])
         elif operation.type.startswith("constexpr_"):
-            weight = _decompressed(operation, weights)
+            weight = decompressed_weight(operation, weights)
         else:
             yield _layer(operation, weights, constants)
             continue
@@ -77,7 +77,8 @@ def _layer(operation: Any, weights: dict[str, ProgramWeight], constants: set[str
     )
 
 
-def _constant(value: Any) -> ProgramWeight | None:
+def constant_weight(value: Any) -> ProgramWeight | None:
+    """How a ``const`` operation's value is stored; None if it counts as no weight."""
     if not isinstance(read_type(value.type), TensorType):
         return None
     described, size = stored_size(value)
@@ -87,7 +88,16 @@ def _constant(value: Any) -> ProgramWeight | None:
     return ProgramWeight(described.element.name, described.count or 0, size)
 
 
-def _decompressed(operation: Any, weights: dict[str, ProgramWeight]) -> ProgramWeight | None:
+def decompressed_weight(operation: Any, weights: dict[str, ProgramWeight]) -> ProgramWeight | None:
+    """How what a ``constexpr_…`` operation gives is stored.
+
+    Args:
+        operation: the operation.
+        weights: by name, those before it; the ones that it is made of are taken out.
+
+    Raises:
+        InvalidModelError: its type cannot be read.
+    """
     if not operation.outputs:
         return None
     given = read_type(operation.outputs[0].type)

@@ -1,0 +1,72 @@
+"""The shapes that the runtime has for a model's values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mltoolkit.errors import MLToolkitError
+from mltoolkit.formats.features import ArrayFeature
+from mltoolkit.markup.text import shape_text
+
+if TYPE_CHECKING:
+    from mltoolkit.graph.model_graph import GraphLayer
+    from mltoolkit.model import Model
+
+# A size that the file leaves open is shown for an input of this many elements along it, as ``inspect`` does.
+_OPEN_SIZE = 64
+
+
+class RuntimeShapes:
+    """The shapes of a network's or program's values, layer by layer in the order of the file.
+
+    A model that cannot be run can still be looked at: then there are no shapes.
+
+    Args:
+        model: a neural network or ML Program.
+
+    Attributes:
+        inputs: the model's inputs and their shapes in words.
+        remark: why there are none, or what sizes were chosen; "" where nothing is to be said.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.inputs: dict[str, str] = {}
+        self.remark = ""
+        self._layers: Iterator[GraphLayer] = iter(())
+        shapes = {
+            feature.name: tuple(size or _OPEN_SIZE for size in feature.shape)
+            for feature in model.inputs
+            if isinstance(feature, ArrayFeature) and 0 in feature.shape
+        }
+        try:
+            graph = model.graph(shapes)
+        except MLToolkitError as error:
+            self.remark = f"Shapes are not shown: {error}"
+            return
+        if shapes:
+            chosen = ", ".join(f"{name} {shape_text(shape)}" for name, shape in shapes.items())
+            self.remark = f"The model leaves sizes of its inputs open; shapes are shown for {chosen}."
+        for value in graph.model.graph.inputs:
+            if value.shape is not None:
+                self.inputs[value.name or ""] = shape_text(tuple(_size(size) for size in value.shape.dims))
+        self._layers = iter(graph.layers)
+
+    def of_layer(self, name: str, layer_type: str) -> dict[str, str]:
+        """The values that the next layer makes, and their shapes in words.
+
+        Layers are asked for in the order of the file, those inside a branch or loop after it.
+        """
+        found = next(self._layers, None)
+        if found is None:
+            return {}
+        if (found.name, found.type) != (name, layer_type):
+            # The graph has other layers than the file: no shapes are better than wrong ones.
+            self._layers = iter(())
+            return {}
+        return {blob.name: shape_text(blob.shape) for blob in found.outputs}
+
+
+def _size(size: object) -> int | str | None:
+    value = getattr(size, "value", size)
+    return value if isinstance(value, int | str) else None

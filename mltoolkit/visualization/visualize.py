@@ -1,0 +1,130 @@
+"""``visualize``: a model as one HTML file."""
+
+from __future__ import annotations
+
+import os
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from mltoolkit.errors import ArgumentError, ModelFileError, UnsupportedModelError
+from mltoolkit.formats.atomic_file import write_atomically
+from mltoolkit.model import Model, load
+from mltoolkit.visualization.graph import LayerGraph
+from mltoolkit.visualization.model_layers import model_graph
+from mltoolkit.visualization.page import make_page
+from mltoolkit.visualization.page_data import page_data
+from mltoolkit.visualization.picture import make_picture
+from mltoolkit.visualization.weight_matching import look_at_weights
+
+# Beyond these no browser is pleasant to use, and a hostile file may claim any number.
+_MAX_NODES = 20_000
+_MAX_EDGES = 60_000
+
+
+class Visualization:
+    """A model as an HTML page, which a notebook shows and a file can hold.
+
+    Attributes:
+        html: the whole page. It loads nothing from anywhere.
+        name: the model's name.
+    """
+
+    def __init__(self, html: str, name: str) -> None:
+        self.html = html
+        self.name = name
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to a file, replacing what is there.
+
+        Raises:
+            ArgumentError: the name does not end with .html.
+            ModelFileError: the file cannot be written.
+        """
+        target = _page_path(path)
+        try:
+            write_atomically(target, self.html.encode())
+        except OSError as error:
+            raise ModelFileError(f"the page cannot be written: {error.strerror or error}", where=str(path)) from error
+
+    def _repr_html_(self) -> str:
+        # Apart from the notebook: the page can read nothing of it.
+        return (
+            f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts" title="{escape(self.name[:200])}" '
+            'style="width:100%;height:720px;border:1px solid #8884;border-radius:8px"></iframe>'
+        )
+
+    def __repr__(self) -> str:
+        return f"<Visualization {self.name[:200]}: {len(self.html):,} characters of HTML>"
+
+
+def visualize(model: Any, path: str | os.PathLike[str] | None = None, *, compared_with: Any = None) -> Visualization:
+    """Show a model's layers as a graph: shapes on the edges, and each layer's parameters and weights on a click.
+
+    Args:
+        model: a :class:`~mltoolkit.model.Model`, or anything that :func:`mltoolkit.load` takes. Of an ML Program with
+            several functions the one that it runs is shown.
+        path: where to write the page, a name that ends with .html; nowhere by default.
+        compared_with: the model before quantization, likewise. Then each weight has both histograms, and its signal to
+            quantization noise ratio.
+
+    Returns:
+        The page. In a notebook it shows itself.
+
+    Raises:
+        ArgumentError: ``path`` does not end with .html, or none of the weights are in ``compared_with``.
+        ModelFileError: a model cannot be read, or the page cannot be written.
+        InvalidModelError: a model contradicts itself.
+        UnsupportedModelError: the model has more than 20,000 layers.
+
+    >>> from mltoolkit.digits import digit_model_path
+    >>> visualize(digit_model_path()).name
+    'digits.mlmodel'
+    """
+    target = None if path is None else _page_path(path)
+    shown, original = load(model), None if compared_with is None else load(compared_with)
+    graph, remarks = model_graph(shown)
+    _check_size(graph)
+    before = model_graph(original)[0] if original is not None else None
+    matched = look_at_weights(graph, before, shown.quantization_report)
+    found = [*remarks]
+    if original is not None:
+        found.append(_match_remark(shown, original, graph, matched))
+    page = Visualization(make_page(page_data(shown, graph, make_picture(graph), found)), shown.name or shown.kind)
+    if target is not None:
+        page.save(target)
+    return page
+
+
+def _page_path(path: str | os.PathLike[str]) -> Path:
+    target = Path(path)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise ArgumentError(f"{str(path)!r} is no name for a page", fix="Give a name that ends with .html")
+    return target
+
+
+def _check_size(graph: LayerGraph) -> None:
+    nodes = edges = 0
+    seen: set[int] = set()
+    for inner, _ in graph.walk():
+        nodes += 1
+        if id(inner) not in seen:
+            seen.add(id(inner))
+            edges += len(inner.edges)
+    if nodes > _MAX_NODES or edges > _MAX_EDGES:
+        raise UnsupportedModelError(
+            f"the model has {nodes:,} layers and {edges:,} edges; a page shows up to {_MAX_NODES:,} and {_MAX_EDGES:,}",
+            fix="Visualize one of model.stages or model.functions",
+        )
+
+
+def _match_remark(model: Model, original: Model, graph: LayerGraph, matched: int) -> str:
+    count = sum(len(node.weights) for _, node in graph.walk())
+    if count and not matched:
+        raise ArgumentError(
+            f"none of the {count} weights have a layer of the same name and shape in the original",
+            where=f"{model.name} and {original.name}",
+            fix="Give the model that this one was made from, in the same format",
+        )
+    size = f"{original.size:,} → {model.size:,} bytes"
+    return f"Compared with {original.name or 'the original'}: {size}; {matched} of {count} weights are in both."
