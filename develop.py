@@ -25,6 +25,7 @@ GROUPS = {
     "conformance": ("conformance",),
     "check": ("check", "docs", "release"),
     "docs": ("docs",),
+    "wheel": ("release",),
     "install": ("test", "conformance", "check", "docs", "release"),
 }
 SUPPORTED = ((3, 11), (3, 14))
@@ -35,6 +36,7 @@ JOBS = {
     "conformance": "Apple's own tests (arguments go to tests/apple/run.py; --subset for a quick sample)",
     "check": "ruff, mypy, the documentation site, the news: what a change must pass besides the tests",
     "docs": "build the documentation site in build/site (arguments go to mkdocs build)",
+    "wheel": "build sdist and wheel, install the wheel into an environment of its own, test it there",
     "install": "only make the environment",
 }
 
@@ -97,6 +99,8 @@ def main() -> None:
         run(python, "-m", "pytest", "-n", "auto", *rest)
     elif arguments.job == "conformance":
         run(python, "tests/apple/run.py", *rest)
+    elif arguments.job == "wheel":
+        run(python, "tests/release/run.py", *rest)
     elif arguments.job == "check":
         run(python, "-m", "ruff", "check", ".")
         run(python, "-m", "ruff", "format", "--check", ".")

@@ -11,16 +11,20 @@ from pathlib import Path
 import pytest
 from markdown_code import OURS, blocks, pages
 
+import mltoolkit
+
 RUNNER = Path(__file__).with_name("run_page.py")
 NEEDS_KERAS = {"README.md", "docs/conversion.md", "docs/how-to/convert-keras.md"}
 WITH_CODE = [page for page in pages() if any(block.language in ("python", "sh") for block in blocks(page))]
 
 
 @pytest.mark.parametrize("page", WITH_CODE)
-def test_the_page_runs(page: str, project: Path, tmp_path: Path) -> None:
+def test_the_page_runs(page: str, tmp_path: Path) -> None:
     if page in NEEDS_KERAS and not (find_spec("keras") and find_spec("torch")):
         pytest.skip("needs Keras and torch")
-    paths = [str(RUNNER.parent), str(project), os.environ.get("PYTHONPATH", "")]
+    # The same mltoolkit as here, installed or not.
+    home = str(Path(mltoolkit.__file__).parent.parent)
+    paths = [str(RUNNER.parent), home, os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
         [sys.executable, str(RUNNER), page],
