@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mltoolkit.comparison import ComparisonReport, LayerReport, compare_layers, compare_models
+    from mltoolkit.comparison import ComparisonReport, LayerReport, compare_layers, compare_models, comparison_page
     from mltoolkit.conversion.convert import convert
     from mltoolkit.conversion.export import export_onnx
     from mltoolkit.conversion.report import ConversionReport
@@ -50,6 +50,7 @@ _EXPORTS = {
     "SizeRange": "mltoolkit.converters.mil.target",
     "compare_layers": "mltoolkit.comparison",
     "compare_models": "mltoolkit.comparison",
+    "comparison_page": "mltoolkit.comparison",
     "convert": "mltoolkit.conversion.convert",
     "export_onnx": "mltoolkit.conversion.export",
     "load": "mltoolkit.model",
@@ -81,6 +82,7 @@ __all__ = [
     "check_custom_layer",
     "compare_layers",
     "compare_models",
+    "comparison_page",
     "convert",
     "export_onnx",
     "load",

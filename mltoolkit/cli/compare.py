@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,18 @@ def compare(
     min_agreement: Annotated[
         float | None, typer.Option(help="Leave with exit code 3 when top-1 agreement (0 to 1) is lower.")
     ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Write a page with agreement, confusions, the worst pictures, the error of every layer and the sizes, "
+            "and the figures as JSON beside it.",
+        ),
+    ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Also show the error of every layer, and where it starts.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing report.")] = False,
     progress: Annotated[
         bool | None,
         typer.Option("--progress/--no-progress", help="A progress bar on stderr; on a terminal by default."),
@@ -31,27 +44,55 @@ def compare(
     custom_layers: Layers = None,
 ) -> None:
     """Compare two models on a folder of pictures: top-1 agreement for classifiers, SNR and PSNR for the rest."""
-    from mltoolkit.comparison import compare_models
+    from mltoolkit.comparison import compare_layers, compare_models, comparison_page
     from mltoolkit.errors import ArgumentError, ComparisonError
     from mltoolkit.model import load
 
     if min_agreement is not None and not 0 <= min_agreement <= 1:
         raise ArgumentError(f"--min-agreement lies between 0 and 1, not {min_agreement}")
+    target = _free_page(report, force) if report is not None else None
     import_custom_layers(custom_layers)
-    report = compare_models(
-        load(full_precision_model),
-        load(quantized_model),
-        sample_data,
-        crop=crop,  # type: ignore[arg-type]  # compare_models checks it
-        progress=progress,
-    )
-    if as_json:
-        print_json(report.to_dict())
+    models = load(full_precision_model), load(quantized_model)
+    if target is not None:
+        page = comparison_page(
+            *models,
+            sample_data,
+            crop=crop,  # type: ignore[arg-type]  # compare_models checks it
+            names=(full_precision_model, quantized_model),
+            progress=progress,
+        )
+        page.save(target)
+        found, found_layers = page.comparison, page.layers
     else:
-        typer.echo(str(report))
+        found = compare_models(*models, sample_data, crop=crop, progress=progress)  # type: ignore[arg-type]
+        found_layers = None
+    if layers and found_layers is None:
+        found_layers = compare_layers(*models, sample_data, crop=crop, progress=progress)  # type: ignore[arg-type]
+    if as_json:
+        print_json(found.to_dict() | ({"layers": found_layers.to_dict()} if layers and found_layers else {}))
+    else:
+        typer.echo(str(found))
+        if layers:
+            typer.echo(f"\n{found_layers}")
+        if target is not None:
+            typer.echo(f"written: {target}, {target.with_suffix('.json')}")
     if min_agreement is not None:
-        if report.top1_agreement is None:
+        if found.top1_agreement is None:
             raise ComparisonError("--min-agreement needs classifiers; these models have no class labels")
-        if report.top1_agreement < min_agreement:
-            typer.echo(f"mltoolkit: agreement {report.top1_agreement:.4f} is below {min_agreement}", err=True)
+        if found.top1_agreement < min_agreement:
+            typer.echo(f"mltoolkit: agreement {found.top1_agreement:.4f} is below {min_agreement}", err=True)
             raise typer.Exit(3)
+
+
+def _free_page(report: str, force: bool) -> Path:
+    """Where the report goes, found out before the long work."""
+    from mltoolkit.comparison import check_page_path
+    from mltoolkit.comparison.plotting import require_plots
+    from mltoolkit.errors import ArgumentError
+
+    require_plots("compare --report")
+    target = check_page_path(report)
+    for file in (target, target.with_suffix(".json")):
+        if file.exists() and not force:
+            raise ArgumentError(f"{str(file)!r} exists already", fix="Give another --report, or --force to replace it")
+    return target

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Below 20 dB an error is more than a tenth of the signal's magnitude.
 THRESHOLD_DB = 20.0
+# Samples under way share the memory: with many, few layers of each would fit, and all would run again and again.
+_MOST_WORKERS = 4
 
 
 def compare_layers(
@@ -72,7 +74,7 @@ def compare_layers(
     stream = open_samples(sample_data, a.inputs)
     pair = ModelPair(a, b, single_input=stream.single_input.name if stream.single_input else None, crop=crop)
     samples, unreadable = _readable(a, b, pair, _spread(stream, max_samples), stream)
-    workers = min(available_cores(), len(samples))
+    workers = min(available_cores(), len(samples), _MOST_WORKERS)
     run = LayerRun(pair, samples, memory // workers)
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="mltoolkit-layers") as pool,

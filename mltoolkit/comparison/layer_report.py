@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -126,8 +127,27 @@ class LayerReport:
         columns = [field.name for field in dataclasses.fields(LayerError)]
         return pd.DataFrame([dataclasses.asdict(layer) for layer in self.layers], columns=columns)
 
+    def plot(self, path: str | os.PathLike[str]) -> None:
+        """Write the errors over the layers as a plot: PNG, SVG or PDF, whichever the suffix says.
+
+        Raises:
+            ArgumentError: the suffix is another.
+            MissingExtraError: matplotlib is not installed.
+            ModelFileError: the file cannot be written.
+        """
+        from mltoolkit.comparison.layer_plot import draw_layers
+        from mltoolkit.comparison.plotting import write_plot
+
+        with draw_layers(self) as figure:
+            write_plot(figure, path)
+
     def __str__(self) -> str:
         return "\n".join(_lines(self))
+
+    def _repr_html_(self) -> str:
+        from mltoolkit.comparison.layer_html import layers_html
+
+        return layers_html(self)
 
     def __repr__(self) -> str:
         return f"<LayerReport of {len(self.layers)} layer outputs, lowest {decibels(self.worst.snr_db)}>"
@@ -200,7 +220,7 @@ def _lines(report: LayerReport) -> Iterator[str]:
     yield from findings(report)
     rows = [("layer", "type", "SNR", "drop", "lowest")]
     rows += [
-        (layer.name, layer.type, decibels(layer.snr_db), f"{layer.drop_db:.1f}", decibels(layer.lowest_snr_db))
+        (layer.name, layer.type, decibels(layer.snr_db), f"{layer.drop_db:z.1f}", decibels(layer.lowest_snr_db))
         for layer in report.layers
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

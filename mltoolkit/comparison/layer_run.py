@@ -14,9 +14,9 @@ from mltoolkit.comparison.layer_values import (
     ValuePair,
     in_groups,
     layer_values,
-    match_values,
     same_elements,
 )
+from mltoolkit.comparison.name_matching import match_names
 from mltoolkit.comparison.noise import NoiseSum, Powers, signal_and_noise
 from mltoolkit.comparison.pair import ModelPair
 from mltoolkit.comparison.progress import ProgressCallback
@@ -92,7 +92,8 @@ class LayerRun:
             following: dict[int, _Feeds] = {}
             for group in groups:
                 keep = following if not last and group is groups[-1] else None
-                for index, results in enumerate(pool.map(self._task(a, b, group, keep), range(len(self._samples)))):
+                task = self._task(_copy(a), _copy(b), group, keep)
+                for index, results in enumerate(pool.map(task, range(len(self._samples)))):
                     for pair, powers in zip(group, results, strict=True):
                         errors.take(pair.place, index, powers)
                     done += 1
@@ -108,12 +109,12 @@ class LayerRun:
         first, second = self._inputs(0)
         errors.values = layer_values(a, _own(a, first))
         others = layer_values(b, _own(b, second))
-        twins = match_values(errors.values, others)
-        taken = {id(value) for value in twins.values()}
-        errors.only_second = tuple(value.output for value in others if id(value) not in taken)
+        twins = match_names([value.output for value in errors.values], [value.output for value in others])
+        taken = set(twins.values())
+        errors.only_second = tuple(value.output for place, value in enumerate(others) if place not in taken)
         pairs = []
         for place, value in enumerate(errors.values):
-            twin = twins.get(place)
+            twin = others[twins[place]] if place in twins else None
             if twin is None:
                 errors.left_out[place] = "the second model has no such layer"
             elif not value.value or not twin.value:
@@ -152,6 +153,16 @@ def _predict(model: Model, values: Mapping[str, Any], taps: Sequence[str]) -> An
     options: dict[str, Any] = {"state": model.make_state()} if model.interface.states else {}
     # Samples run side by side, so that each needs one thread only.
     return model.predictor.run(_own(model, values), threads=1, taps=taps, **options)
+
+
+def _copy(model: Model) -> Model:
+    """The same model with sessions of its own, which go when the layers they give out are measured.
+
+    A session keeps what its largest run took; those of all groups of layers together would be unbounded.
+    """
+    if model.function_name is not None:
+        return model.functions[model.function_name]
+    return type(model).from_spec(model.spec, name=model.name, custom_layers=model.custom_layers)
 
 
 def _own(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:

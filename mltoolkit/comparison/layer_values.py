@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,26 +85,6 @@ def layer_values(model: Model, data: Mapping[str, Any]) -> list[LayerValue]:
     return found
 
 
-def match_values(a: Sequence[LayerValue], b: Sequence[LayerValue]) -> dict[int, LayerValue]:
-    """For the places in ``a`` what holds the same in ``b``: the blob of the same name.
-
-    A name that is written several times in one file is matched in order. What finds no twin is matched by the
-    identifier that its name becomes in an ML Program (``conv1/relu`` → ``conv1_relu``), where that is the only one.
-    """
-    exact = dict(_numbered(b))
-    twins = {index: exact[key] for index, (key, _) in enumerate(_numbered(a)) if key in exact}
-    taken = {id(value) for value in twins.values()}
-    first = _unique(_identifier(a[index].output) for index in range(len(a)) if index not in twins)
-    rest = [value for value in b if id(value) not in taken]
-    second = _unique(_identifier(value.output) for value in rest)
-    by_identifier = {_identifier(value.output): value for value in rest}
-    for index, value in enumerate(a):
-        name = _identifier(value.output)
-        if index not in twins and name in first and name in second:
-            twins[index] = by_identifier[name]
-    return dict(sorted(twins.items()))
-
-
 def same_elements(a: Sequence[int], b: Sequence[int]) -> bool:
     """Whether two shapes differ in axes of size 1 alone: a network's rank-5 blobs against a program's tensors.
 
@@ -127,18 +105,3 @@ def in_groups(pairs: Sequence[ValuePair], memory: int) -> list[list[ValuePair]]:
         groups[-1].append(pair)
         room -= pair.bytes
     return groups
-
-
-def _numbered(values: Sequence[LayerValue]) -> Iterator[tuple[tuple[str, int], LayerValue]]:
-    seen: Counter[str] = Counter()
-    for value in values:
-        yield (value.output, seen[value.output]), value
-        seen[value.output] += 1
-
-
-def _identifier(name: str) -> str:
-    return re.sub(r"\W", "_", name)
-
-
-def _unique(names: Iterable[str]) -> set[str]:
-    return {name for name, count in Counter(names).items() if count == 1}

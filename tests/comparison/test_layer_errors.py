@@ -15,7 +15,8 @@ from core_ml_pipelines import RGB, add_array, add_picture, mixing, pictures
 import mltoolkit as mlt
 from mltoolkit.comparison import LayerReport, compare_layers, snr_db
 from mltoolkit.comparison.layer_report import GOOD_DB
-from mltoolkit.comparison.layer_values import LayerValue, match_values, same_elements
+from mltoolkit.comparison.layer_values import same_elements
+from mltoolkit.comparison.name_matching import match_names
 from mltoolkit.digits import digit_images_path, digit_model_path
 from mltoolkit.errors import ArgumentError, ComparisonError, InputError
 
@@ -180,10 +181,6 @@ def test_pipelines_are_compared_stage_by_stage() -> None:
         compare_layers(a, mlt.Model.from_spec(single), [picture])
 
 
-def named(*names: str) -> list[LayerValue]:
-    return [LayerValue(f"layer {place}", "relu", name, name, (1,), ()) for place, name in enumerate(names)]
-
-
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
     [
@@ -199,11 +196,7 @@ def named(*names: str) -> list[LayerValue]:
     ],
 )
 def test_matching_names(a: list[str], b: list[str], expected: dict[int, int]) -> None:
-    first, second = named(*a), named(*b)
-    found = match_values(first, second)
-    assert {place: next(i for i, item in enumerate(second) if item is value) for place, value in found.items()} == (
-        expected
-    )
+    assert match_names(a, b) == expected
 
 
 def test_axes_of_one_do_not_count() -> None:
