@@ -76,5 +76,5 @@ def test_type_checkers_see_the_types(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    for shown in ("mltoolkit.model.Model", '"str"', "Mapping[str"):
+    for shown in ("mltoolkit.model.Model", '"str"', '"dict[str, '):
         assert shown in done.stdout, done.stdout
