@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         quantization_settings,
         quantize_weights,
     )
+    from mltoolkit.visualization import visualize
 
 # Public name → the module that defines it; imported when first used, so that `import mltoolkit` costs nothing.
 _EXPORTS = {
@@ -58,6 +59,7 @@ _EXPORTS = {
     "quantize_weights": "mltoolkit.quantization",
     "check_custom_layer": "mltoolkit.layer_checks",
     "register_custom_layer": "mltoolkit.custom_layers",
+    "visualize": "mltoolkit.visualization",
 }
 
 __version__ = "0.1.0"
@@ -89,6 +91,7 @@ __all__ = [
     "quantization_settings",
     "quantize_weights",
     "register_custom_layer",
+    "visualize",
 ]
 
 

@@ -55,6 +55,7 @@ ALLOWED = {
         "conversion",
         "digits",
         "swift_package",
+        "visualization",
     },
     "__main__": {"cli"},
     "__init__": set(),

@@ -33,7 +33,7 @@ LIGHT = {
     "good": "#1a7040",
     "fair": "#8a5a00",
     "bad": "#b3261e",
-    "before": "#7a8496",
+    "hit": "#e3ecfc",
     "convolution": "#1f5fd0",
     "matrix": "#5b43c4",
     "recurrent": "#8a2fa8",
@@ -60,7 +60,7 @@ DARK = {
     "good": "#5fd08f",
     "fair": "#f0bc5e",
     "bad": "#ff8f85",
-    "before": "#8490a3",
+    "hit": "#25344c",
     "convolution": "#7fb0ff",
     "matrix": "#b0a1ff",
     "recurrent": "#dd9bf5",
@@ -79,10 +79,11 @@ TEXT_ON = (
     *((text, ground) for text in ("text", "muted") for ground in ("page", "surface", "raised")),
     *((text, ground) for text in ("accent", "good", "fair", "bad") for ground in ("page", "surface", "raised")),
     ("on-accent", "accent"),
-    *((family, ground) for family in FAMILIES for ground in ("surface", "raised")),
+    *((family, ground) for family in FAMILIES for ground in ("surface", "raised", "hit")),
+    ("text", "hit"),
 )
 # Lines and marks that carry a meaning.
-MARK_ON = tuple((mark, ground) for mark in ("edge", "before", "accent") for ground in ("page", "surface"))
+MARK_ON = tuple((mark, ground) for mark in ("edge", "accent") for ground in ("page", "surface"))
 
 
 def contrast(first: str, second: str) -> float:

@@ -9,10 +9,10 @@ from html import escape
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def shown(text: object, limit: int = 200) -> str:
+def shown(text: object, limit: int = 200, tail: float = 1 / 3) -> str:
     r"""A text as it is shown: at most ``limit`` characters, control characters as ``\x1b``.
 
-    Of a longer one the beginning and the end remain: names of layers differ at their end.
+    Of a longer one the beginning and the end remain, the end with this share: names of layers differ at their end.
 
     >>> shown("a\x1b[2Jb")
     'a\\x1b[2Jb'
@@ -21,8 +21,8 @@ def shown(text: object, limit: int = 200) -> str:
     """
     plain = str(text)
     if len(plain) > limit:
-        tail = limit // 3
-        plain = f"{plain[: limit - 1 - tail]}…{plain[len(plain) - tail :]}"
+        end = int(limit * tail)
+        plain = f"{plain[: limit - 1 - end]}…{plain[len(plain) - end :]}"
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), plain)
 
 

@@ -12,7 +12,7 @@ from mltoolkit.markup.colours import FAMILIES
 from mltoolkit.markup.sqnr_bars import FULL_DB, rating_of
 from mltoolkit.markup.text import bytes_text, shape_text, shown
 from mltoolkit.visualization.graph import LayerGraph, Node, WeightView
-from mltoolkit.visualization.picture import LABEL_LENGTH, NAME_LENGTH, Frame, Picture, PlacedEdge, type_line
+from mltoolkit.visualization.picture import LABEL_LENGTH, NAME_LENGTH, Frame, Picture, PlacedEdge, short_name, type_line
 
 if TYPE_CHECKING:
     from mltoolkit.model import Model
@@ -107,7 +107,7 @@ def _worst(nodes: list[Node]) -> list[tuple[int, int]]:
 def _node(node: Node) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "n": shown(node.name, _NAME),
-        "s": shown(node.name, NAME_LENGTH),
+        "s": short_name(node),
         "t": shown(node.type, _NAME),
         "l": type_line(node),
         "k": node.kind,

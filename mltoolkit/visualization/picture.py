@@ -11,8 +11,10 @@ from mltoolkit.visualization.layout.layered import Point, draw
 #: Longest names on a node and on an edge, in characters.
 NAME_LENGTH = 32
 LABEL_LENGTH = 34
-# Of the page's fonts, measured in Chromium: 12.5 px semibold names, 11 px types and labels.
-_NAME_CHARACTER, _TYPE_CHARACTER, _LABEL_CHARACTER = 7.4, 6.1, 6.0
+# Widths of characters in DejaVu Sans, measured in Chromium; the fonts of other systems are narrower.
+_NARROW, _WIDE = frozenset("iljtfrI.,:;'|!()[]/ -·"), frozenset("mwMWQOGD@%…")
+_NAME_WIDTHS, _TYPE_WIDTHS = (5.2, 8.5, 11.6), (4.1, 6.8, 9.6)
+_LABEL_CHARACTER = 6.6
 _LAYER_HEIGHT, _END_HEIGHT, _HEADER = 46.0, 30.0, 48.0
 _NARROWEST, _PADDING = 104.0, 34.0
 _FRAME_TITLE, _FRAME_PADDING, _FRAME_GAP = 24.0, 16.0, 16.0
@@ -101,8 +103,7 @@ def _top_down(edges: list[tuple[int, int]], count: int) -> tuple[list[int], list
 
 
 def _size(node: Node, inside: list[Picture]) -> tuple[float, float]:
-    name = min(len(shown(node.name, NAME_LENGTH)), NAME_LENGTH) * _NAME_CHARACTER
-    kind = min(len(type_line(node)), NAME_LENGTH) * _TYPE_CHARACTER
+    name, kind = _width(short_name(node), _NAME_WIDTHS), _width(type_line(node), _TYPE_WIDTHS)
     if node.kind in ("input", "output"):
         return max(64.0, name + 24.0), _END_HEIGHT
     width = max(_NARROWEST, _PADDING + max(name, kind))
@@ -111,6 +112,16 @@ def _size(node: Node, inside: list[Picture]) -> tuple[float, float]:
     frames = sum(picture.width + 2 * _FRAME_PADDING for picture in inside) + _FRAME_GAP * (len(inside) + 1)
     tallest = max(picture.height for picture in inside) + _FRAME_TITLE + 2 * _FRAME_PADDING
     return max(width, frames), _HEADER + tallest + _FRAME_GAP
+
+
+def _width(text: str, widths: tuple[float, float, float]) -> float:
+    narrow, usual, wide = widths
+    return sum(narrow if character in _NARROW else wide if character in _WIDE else usual for character in text)
+
+
+def short_name(node: Node) -> str:
+    """The first line on a node; of a long name mostly the end, for many begin alike."""
+    return shown(node.name, NAME_LENGTH, 0.7)[: 2 * NAME_LENGTH]
 
 
 def type_line(node: Node) -> str:

@@ -62,7 +62,11 @@ stage.addEventListener("keydown", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
-    if (document.activeElement === field) field.blur();
+    if (document.activeElement === field) {
+      field.value = "";
+      search();
+      field.blur();
+    }
     else if (chosen !== null) leave();
     return;
   }

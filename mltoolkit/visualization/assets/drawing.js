@@ -43,6 +43,7 @@ function drawNode(node, index) {
     role: "button", tabindex: "-1", transform: `translate(${node.x} ${node.y})`,
     "data-name": node.n, "data-type": node.t, "aria-label": spoken(node),
   });
+  if (node.n !== node.s) box.append(draw("title", {}, node.n));
   const round = node.k === "input" || node.k === "output" ? node.h / 2 : 7;
   box.append(draw("rect", { class: "box", width: node.w, height: node.h, rx: round }));
   if (node.k === "input" || node.k === "output") {

@@ -19,7 +19,7 @@ function qualityBar(share, rating, text) {
   const bar = make("i", { class: rating });
   bar.style.width = `${Math.round(100 * Math.max(0.02, Math.min(1, share)))}%`;
   return make("span", { class: "measure" }, make("span", { class: "track", "aria-hidden": "true" }, bar),
-    make("span", { class: rating }, text));
+    text ? make("span", { class: rating }, text) : "");
 }
 
 function histogram(weight) {
@@ -100,7 +100,6 @@ function layerPanel(node) {
 function modelPanel() {
   const parts = [make("header", {}, make("h2", { id: "panel-title", tabindex: "-1" }, data.title), make("p", { class: "small" }, data.subtitle))];
   for (const remark of data.remarks) parts.push(make("p", { class: "remark" }, remark));
-  if (data.facts.length) parts.push(rows(data.facts));
   if (data.features.length) parts.push(part("Inputs and outputs", rows(data.features)));
   if (data.weights.length) {
     parts.push(part("Weights", ...data.weights.map(([storage, detail, share]) =>
@@ -119,6 +118,7 @@ function modelPanel() {
   }
   parts.push(part("Kinds of layers", make("ul", { class: "families" }, ...data.families.map(([family, count]) =>
     make("li", {}, make("span", { class: `dot f-${family}` }), `${family} `, make("span", { class: "small" }, String(count)))))));
+  if (data.facts.length) parts.push(part("About", rows(data.facts)));
   parts.push(part("Keys", rows([
     ["Tab, arrows", "go from layer to layer along the lines"], ["Enter", "show a layer"], ["Escape", "back"],
     ["/", "search"], ["+ − 0 f", "larger, smaller, actual size, all of it"],

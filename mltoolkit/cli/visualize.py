@@ -1,0 +1,43 @@
+"""``mltoolkit visualize MODEL -o PAGE.html``"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mltoolkit.cli.options import Function, Layers, ModelPath, import_custom_layers
+from mltoolkit.markup.text import bytes_text
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("visualize")(visualize)
+
+
+def visualize(
+    model: ModelPath,
+    output: Annotated[str, typer.Option("--output", "-o", help="The .html file to write.")],
+    original: Annotated[
+        str,
+        typer.Option(
+            "--original", metavar="MODEL", help="The model before quantization: shows what each weight has lost."
+        ),
+    ] = "",
+    function: Function = "",
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output.")] = False,
+    custom_layers: Layers = None,
+) -> None:
+    """Show a model's layers as a graph in one HTML file: shapes, parameters, weights with histograms."""
+    from pathlib import Path
+
+    from mltoolkit.errors import ArgumentError
+    from mltoolkit.model import load
+    from mltoolkit.visualization import visualize as make
+
+    if Path(output).exists() and not force:
+        raise ArgumentError(f"{output!r} exists already", fix="Give another --output, or --force to replace it")
+    import_custom_layers(custom_layers)
+    before = load(original) if original else None
+    page = make(load(model, function_name=function), output, compared_with=before)
+    typer.echo(f"{output}: {bytes_text(len(page.html.encode()))}")
