@@ -94,7 +94,8 @@ def _match(
 
 def _belongs(operand: Operand, slot: WeightSlot) -> bool:
     """Whether a node was made for the slot's layer, or the constant for the slot."""
-    return slot.layer in (operand.node.metadata_props.get("layer"), operand.constant.name)
+    names = (slot.layer, *slot.aliases)
+    return operand.node.metadata_props.get("layer") in names or operand.constant.name in names
 
 
 def _bias_of(slot: WeightSlot, slots: Sequence[WeightSlot], values: Values) -> NDArray[np.float32] | None:
