@@ -21,7 +21,7 @@ STAMP = ENVIRONMENT / "installed-from"
 # What a job needs besides mltoolkit: dependency groups of pyproject.toml.
 GROUPS = {
     "demo": (),
-    "test": ("test",),
+    "test": ("test", "docs"),
     "conformance": ("conformance",),
     "check": ("check", "docs", "release"),
     "docs": ("docs",),

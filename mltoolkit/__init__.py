@@ -62,7 +62,7 @@ _EXPORTS = {
     "visualize": "mltoolkit.visualization",
 }
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "AdvancedQuantizedLayerSelector",
