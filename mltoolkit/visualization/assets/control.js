@@ -20,12 +20,13 @@ function indexOf(target) {
 const middle = (node) => node.x + node.w / 2;
 function below(node, index) {
   if (node.inside) return node.inside[0];
-  if (node.out) return straightest(node, node.out.map((edge) => edge.b));
+  if (node.out) return nearest(node, node.out.map((edge) => edge.b));
   return node.o ?? index;
 }
-function straightest(node, ends) {
-  return ends.reduce((best, end) =>
-    Math.abs(middle(data.nodes[end]) - middle(node)) < Math.abs(middle(data.nodes[best]) - middle(node)) ? end : best);
+function nearest(node, ends) {
+  // The next one down or up, so that shortcuts leave out nothing; of several the straightest.
+  const distance = (end) => Math.abs(data.nodes[end].y - node.y) * 1e4 + Math.abs(middle(data.nodes[end]) - middle(node));
+  return ends.reduce((best, end) => (distance(end) < distance(best) ? end : best));
 }
 function beside(index, side) {
   // The next node at about the same height, inside the same group.
@@ -42,7 +43,7 @@ function beside(index, side) {
 
 const steps = {
   ArrowDown: (node, index) => below(node, index),
-  ArrowUp: (node) => (node.in ? straightest(node, node.in.map((edge) => edge.a)) : node.o ?? -1),
+  ArrowUp: (node) => (node.in ? nearest(node, node.in.map((edge) => edge.a)) : node.o ?? -1),
   ArrowLeft: (node, index) => beside(index, -1),
   ArrowRight: (node, index) => beside(index, 1),
   Home: () => 0,
