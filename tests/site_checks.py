@@ -33,7 +33,6 @@ def make_slot(shape: tuple[int, ...], index: int = 0, **changes: Any) -> WeightS
         "per_channel": True,
         "form": None,
         "layer_index": 0,
-        "alike": False,
         "where": f"layer 'layer', weights {index}",
     }
     return WeightSlot(**(values | changes))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.calibration.one_thread import one_thread_a_product
 from mltoolkit.calibration.sites import Site
-from mltoolkit.calibration.statistics import InputStatistics, RowFrequencies, Sums
+from mltoolkit.calibration.statistics import InputStatistics, RowFrequencies
 from mltoolkit.runtime.sections import SectionedRun
-from mltoolkit.runtime.side_by_side import in_order
 
 # Samples are summed up together until there are so many positions, or so many bytes of them.
-_POSITIONS = 1024
-_BYTES = 16 << 20
+_POSITIONS = 2048
+_BYTES = 32 << 20
 
 
 def collect_statistics(
@@ -39,17 +40,18 @@ def collect_statistics(
         x = site.read(run, sample)
         return site.columns(x, x if run_hat is run else site.read(run_hat, sample), rng, rows)
 
-    def sums(samples: range) -> Sums:
-        parts = [columns(sample) for sample in samples]
-        x = np.concatenate([x for x, _ in parts], axis=2)
-        return Sums.over(x, x if run_hat is run else np.concatenate([x_hat for _, x_hat in parts], axis=2))
-
-    if run.samples:
-        each = max(1, min(rows, site.product.positions(site.read(run, 0))))
-        most = min(_POSITIONS, _BYTES // (4 * site.groups * site.inputs))
-        together = max(1, most // each)
-        batches = [range(first, min(first + together, run.samples)) for first in range(0, run.samples, together)]
-        with one_thread_a_product():
-            for batch in in_order(sums, batches, run.threads):
-                statistics.add_sums(batch)
+    with one_thread_a_product(), ThreadPoolExecutor(run.threads) as pool:
+        for samples in _batches(site, run, rows):
+            parts = list(pool.map(columns, samples))
+            joined = np.concatenate([part for part, _ in parts], axis=2)
+            joined_hat = joined if run_hat is run else np.concatenate([part for _, part in parts], axis=2)
+            statistics.add(joined, joined_hat, pool.map)
     return statistics
+
+
+def _batches(site: Site, run: SectionedRun, rows: int) -> list[range]:
+    if not run.samples:
+        return []
+    each = max(1, min(rows, site.product.positions(site.read(run, 0))))
+    together = max(1, min(_POSITIONS, _BYTES // (4 * site.groups * site.inputs)) // each)
+    return [range(first, min(first + together, run.samples)) for first in range(0, run.samples, together)]

@@ -8,46 +8,20 @@ Products are float32 over a thousand positions at a time, their sums float64.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+# Least and most rows, and most bytes, of the products that are made at once.
+_ROWS = 64, 512
+_PART_BYTES = 4 << 20
+
 Columns = NDArray[np.float32]
 Moments = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Sums over some positions.
-
-    Attributes:
-        count: how many positions.
-        products: Σ x̂ x̂ᵀ, float32 (groups, inputs, inputs).
-        crosses: Σ x x̂ᵀ, likewise.
-        own: Σ x xᵀ, likewise.
-        totals: Σ x, (groups, inputs).
-        totals_hat: Σ x̂, likewise.
-    """
-
-    count: int
-    products: Columns
-    crosses: Columns
-    own: Columns
-    totals: Moments
-    totals_hat: Moments
-
-    @classmethod
-    def over(cls, x: Columns, x_hat: Columns) -> Sums:
-        """The sums of float32 (groups, inputs, positions); ``x_hat`` may be ``x`` itself."""
-        # A matrix times its own transpose costs half of what other products cost.
-        products = x_hat @ x_hat.swapaxes(1, 2)
-        totals_hat = x_hat.sum(axis=2, dtype=np.float64)
-        if x is x_hat:
-            return cls(x.shape[2], products, products, products, totals_hat, totals_hat)
-        crosses = x @ x_hat.swapaxes(1, 2)
-        own = x @ x.swapaxes(1, 2)
-        return cls(x.shape[2], products, crosses, own, x.sum(axis=2, dtype=np.float64), totals_hat)
+# Such as map.
+Each = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
 
 
 class InputStatistics:
@@ -66,44 +40,65 @@ class InputStatistics:
     def __init__(self, groups: int, inputs: int) -> None:
         self.groups, self.inputs, self.count = groups, inputs, 0
         shape = (groups, inputs, inputs)
+        # Of the two symmetric ones only rows from the diagonal on are kept up.
         self._products = np.zeros(shape)
-        self._crosses = np.zeros(shape)
         self._own = np.zeros(shape)
+        self._crosses = np.zeros(shape)
         self._totals = np.zeros(shape[:2])
         self._totals_hat = np.zeros(shape[:2])
 
-    def add(self, x: Columns, x_hat: Columns) -> None:
+    def add(self, x: Columns, x_hat: Columns, each: Each = map) -> None:
         """Add positions.
 
         Args:
             x: the inputs in the float network, float32 (groups, inputs, positions).
             x_hat: those in the other network; the same array where the networks do not differ yet.
+            each: applies a function to the parts of the work: an executor's ``map`` does so in threads.
         """
-        self.add_sums(Sums.over(x, x_hat))
+        for _ in each(lambda part: self._add_part(x, x_hat, *part), self._parts()):
+            pass
+        self.count += x.shape[2]
 
-    def add_sums(self, sums: Sums) -> None:
-        """Add positions that are summed up already."""
-        self.count += sums.count
-        self._products += sums.products
-        self._crosses += sums.crosses
-        self._own += sums.own
-        self._totals += sums.totals
-        self._totals_hat += sums.totals_hat
+    def _parts(self) -> list[tuple[slice, slice]]:
+        """Groups and rows whose products are made at once; whatever the threads, so that all add up alike."""
+        rows = int(np.clip(-(-self.inputs // 6), *_ROWS))
+        groups = max(1, min(_PART_BYTES // (4 * rows * self.inputs), -(-self.groups // 4)))
+        return [
+            (slice(group, group + groups), slice(row, row + rows))
+            for group in range(0, self.groups, groups)
+            for row in range(0, self.inputs, rows)
+        ]
+
+    def _add_part(self, x: Columns, x_hat: Columns, groups: slice, rows: slice) -> None:
+        hat, later = x_hat[groups, rows], slice(rows.start, None)
+        self._totals_hat[groups, rows] += hat.sum(axis=2, dtype=np.float64)
+        if x is x_hat:
+            product = hat @ x_hat[groups].swapaxes(1, 2)
+            self._crosses[groups, rows] += product
+            self._products[groups, rows, later] += product[..., later]
+            self._own[groups, rows, later] += product[..., later]
+            self._totals[groups, rows] += hat.sum(axis=2, dtype=np.float64)
+            return
+        own = x[groups, rows]
+        self._crosses[groups, rows] += own @ x_hat[groups].swapaxes(1, 2)
+        self._products[groups, rows, later] += hat @ x_hat[groups, later].swapaxes(1, 2)
+        self._own[groups, rows, later] += own @ x[groups, later].swapaxes(1, 2)
+        self._totals[groups, rows] += own.sum(axis=2, dtype=np.float64)
 
     @property
     def second_moment(self) -> Moments:
         """H = E[x̂ x̂ᵀ], (groups, inputs, inputs)."""
-        return self._products / max(self.count, 1)
+        return self._symmetric(self._products)
+
+    @property
+    def float_moment(self) -> Moments:
+        """R = E[x xᵀ], (groups, inputs, inputs)."""
+        return self._symmetric(self._own)
 
     @property
     def cross(self) -> Moments:
         """C = E[x x̂ᵀ], (groups, inputs, inputs): rows belong to x, columns to x̂."""
         return self._crosses / max(self.count, 1)
-
-    @property
-    def float_moment(self) -> Moments:
-        """R = E[x xᵀ], (groups, inputs, inputs)."""
-        return self._own / max(self.count, 1)
 
     @property
     def mean(self) -> Moments:
@@ -114,6 +109,12 @@ class InputStatistics:
     def mean_hat(self) -> Moments:
         """E[x̂], (groups, inputs)."""
         return self._totals_hat / max(self.count, 1)
+
+    def _symmetric(self, upper: Moments) -> Moments:
+        full = np.triu(upper)
+        full += np.swapaxes(np.triu(upper, 1), 1, 2)
+        full /= max(self.count, 1)
+        return full
 
 
 class RowFrequencies:
