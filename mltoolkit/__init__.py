@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mltoolkit.calibration.quantize import quantize_calibrated
+    from mltoolkit.calibration.report import CalibratedQuantizationReport, CurvePoint
     from mltoolkit.comparison import ComparisonReport, LayerReport, compare_layers, compare_models, comparison_page
     from mltoolkit.conversion.convert import convert
     from mltoolkit.conversion.export import export_onnx
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "AdvancedQuantizedLayerSelector": "mltoolkit.quantization",
     "ArrayInput": "mltoolkit.converters.mil.target",
+    "CalibratedQuantizationReport": "mltoolkit.calibration.report",
     "ComparisonReport": "mltoolkit.comparison",
     "ConversionReport": "mltoolkit.conversion.report",
+    "CurvePoint": "mltoolkit.calibration.report",
     "CustomLayer": "mltoolkit.custom_layers",
     "CustomLayerDescription": "mltoolkit.custom_layers.description",
     "ImageInput": "mltoolkit.converters.mil.target",
@@ -56,7 +60,9 @@ _EXPORTS = {
     "export_onnx": "mltoolkit.conversion.export",
     "load": "mltoolkit.model",
     "quantization_settings": "mltoolkit.quantization",
+    "quantize_calibrated": "mltoolkit.calibration.quantize",
     "quantize_weights": "mltoolkit.quantization",
+    "sweep": "mltoolkit.sweeps",
     "check_custom_layer": "mltoolkit.layer_checks",
     "register_custom_layer": "mltoolkit.custom_layers",
     "visualize": "mltoolkit.visualization",
@@ -67,8 +73,10 @@ __version__ = "0.2.0.dev0"
 __all__ = [
     "AdvancedQuantizedLayerSelector",
     "ArrayInput",
+    "CalibratedQuantizationReport",
     "ComparisonReport",
     "ConversionReport",
+    "CurvePoint",
     "CustomLayer",
     "CustomLayerDescription",
     "ImageInput",
@@ -89,6 +97,7 @@ __all__ = [
     "export_onnx",
     "load",
     "quantization_settings",
+    "quantize_calibrated",
     "quantize_weights",
     "register_custom_layer",
     "visualize",

@@ -1,0 +1,1 @@
+"""Quantization against calibration data: codes that change a layer's outputs least, and bits where they matter."""

@@ -57,9 +57,6 @@ def _relative_error(reference: Outputs, other: Outputs, name: str) -> float:
     return error / variance if variance > 0 else (0.0 if error == 0 else WORST)
 
 
-def agreements(graph: ModelGraph, reference: Outputs, other: Outputs) -> int:
-    """In how many samples a classifier's first class is the same."""
-    name = graph.probabilities
-    return sum(
-        int(a[name].reshape(-1).argmax() == b[name].reshape(-1).argmax()) for a, b in zip(reference, other, strict=True)
-    )
+def top_class_agrees(expected: NDArray[Any], found: NDArray[Any]) -> float:
+    """1 where two classifiers' most probable class is the same, else 0; of equal ones the first counts."""
+    return float(expected.reshape(-1).argmax() == found.reshape(-1).argmax())

@@ -78,7 +78,8 @@ class TableGrid:
         flat, entries = codes.reshape(-1), self.table.size
 
         def collected(values: Weights) -> NDArray[np.float64]:
-            return np.bincount(flat, weights=(values @ problem.hessian).reshape(-1), minlength=entries)
+            masses = (values @ problem.hessian).reshape(-1)
+            return np.bincount(flat, weights=masses, minlength=entries).astype(np.float64, copy=False)
 
         table = self.table.astype(np.float64)
         residual = collected(problem.target - self.table[codes])
@@ -131,7 +132,8 @@ class LinearGrid:
         """See :class:`Grid`."""
         scale, bias = self._of(self.scale, columns), self._of(self.bias, columns)
         steps = np.divide(values - bias, scale, out=np.zeros_like(values), where=scale > 0)
-        return np.clip(np.rint(steps), 1 if self.symmetric else 0, self.levels - 1).astype(np.uint8)
+        codes: Codes = np.clip(np.rint(steps), 1 if self.symmetric else 0, self.levels - 1).astype(np.uint8)
+        return codes
 
     def decode(self, codes: Codes, columns: Columns = _EVERYTHING) -> Weights:
         """See :class:`Grid`."""
@@ -180,4 +182,5 @@ class LinearGrid:
 
 def _factors(wanted: Any, found: Any) -> NDArray[np.float64]:
     ratio = np.divide(wanted, found, out=np.ones_like(wanted, dtype=np.float64), where=np.asarray(found) > 0)
-    return np.clip(np.sqrt(ratio), 1 / _MOST_STRETCH, _MOST_STRETCH)
+    factors: NDArray[np.float64] = np.clip(np.sqrt(ratio), 1 / _MOST_STRETCH, _MOST_STRETCH)
+    return factors

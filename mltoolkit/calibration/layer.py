@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mltoolkit.calibration.grids import Grid, LinearGrid, TableGrid
-from mltoolkit.calibration.problem import Problem, make_problem
+from mltoolkit.calibration.grids import Grid, LinearGrid, TableGrid, Weights
+from mltoolkit.calibration.problem import make_problem
 from mltoolkit.calibration.sites import Site
-from mltoolkit.calibration.solver import Solution, linear_grid, solve, table_grid
-from mltoolkit.calibration.statistics import InputStatistics
+from mltoolkit.calibration.solver import ROUNDS, Solution, linear_grid, solve, table_grid
+from mltoolkit.calibration.statistics import InputStatistics, RowFrequencies
 from mltoolkit.formats.weights import LinearCodes, TableCodes
 from mltoolkit.quantization.lookup_table import custom_lut, linear_lut
 from mltoolkit.quantization.plan import Decision
@@ -20,6 +20,7 @@ from mltoolkit.quantization.slots import Form
 
 # A layer with more inputs would need a matrix of more than 600 MB, and minutes to invert it.
 MOST_INPUTS = 12_288
+_RARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,19 @@ def obstacle(site: Site, form: Form) -> str:
         return "floats need no calibration"
     if form.cluster_dim > 1 or form.channel_scale or form.group_size or form.block_size:
         return "calibration knows one table, or scales for the whole weight or for output channels"
-    if site.inputs > MOST_INPUTS:
+    if site.inputs > MOST_INPUTS and not isinstance(site.new_statistics(), RowFrequencies):
         return f"{site.inputs} inputs are too many for their covariances"
     return ""
 
 
 def calibrate_weight(
-    site: Site, weights: NDArray[np.float32], statistics: InputStatistics, decision: Decision, *, centred: bool
+    site: Site,
+    weights: NDArray[np.float32],
+    statistics: InputStatistics | RowFrequencies,
+    decision: Decision,
+    *,
+    centred: bool,
+    rounds: int = ROUNDS,
 ) -> CalibratedWeight:
     """Quantize a weight.
 
@@ -61,34 +68,57 @@ def calibrate_weight(
         statistics: of its inputs.
         decision: the form that is wanted; :func:`obstacle` has none.
         centred: whether its bias can take up what the means differ by.
+        rounds: how often to descend and refit.
     """
     matrix = site.matrix(weights)
+    if isinstance(statistics, RowFrequencies):
+        return _looked_up(site, matrix, statistics, decision)
     problem = make_problem(matrix, statistics, centred=centred)
-    solution = solve(problem, _grid(problem, decision))
+    solution = solve(problem, _grid(problem.target, problem.importance, decision), rounds)
     found = solution.weights
     shift = None
     if centred:
         mean = np.einsum("goi,gi->go", matrix, statistics.mean) - np.einsum("goi,gi->go", found, statistics.mean_hat)
         shift = mean.reshape(-1).astype(np.float32)
-    power = float(problem.power.sum())
+    return _calibrated(site, solution, decision, shift, float(problem.power.sum()))
+
+
+def _looked_up(
+    site: Site, matrix: NDArray[np.float32], frequencies: RowFrequencies, decision: Decision
+) -> CalibratedWeight:
+    """A table of embeddings: nothing is multiplied, so that nothing can make up for an error; frequent rows count more.
+
+    Rows that the calibration data never look up count a hundredth of the average row.
+    """
+    often = frequencies.frequency + _RARE / frequencies.rows
+    importance = np.broadcast_to(often.astype(np.float32), (matrix.shape[0], matrix.shape[2]))
+    grid = _grid(matrix, importance, decision)
+    codes = grid.round(matrix)
+    error = (grid.decode(codes) - matrix) ** 2
+    solution = Solution(grid, codes, float(np.einsum("goi,gi->", error, importance, dtype=np.float64)))
+    return _calibrated(site, solution, decision, None, float(np.einsum("goi,gi->", matrix**2, importance)))
+
+
+def _calibrated(
+    site: Site, solution: Solution, decision: Decision, shift: NDArray[np.float32] | None, power: float
+) -> CalibratedWeight:
     snr = 10 * math.log10(power / solution.loss) if power > 0 and solution.loss > 0 else math.inf
-    return CalibratedWeight(
-        _stored(site, solution, decision), np.ascontiguousarray(site.from_matrix(found)), shift, snr
-    )
+    values = np.ascontiguousarray(site.from_matrix(solution.weights))
+    return CalibratedWeight(_stored(site, solution, decision), values, shift, snr)
 
 
-def _grid(problem: Problem, decision: Decision) -> Grid:
+def _grid(target: Weights, importance: Weights, decision: Decision) -> Grid:
     form, config = decision.form, decision.config
     assert form is not None
     if form.kind == "linear":
-        return linear_grid(problem, form.nbits, per_channel=form.per_channel, symmetric=form.symmetric)
+        return linear_grid(target, importance, form.nbits, per_channel=form.per_channel, symmetric=form.symmetric)
     if config.mode.own_table:
         assert config.lut_function is not None
-        table, _ = custom_lut(config.lut_function, form.nbits, problem.target, where=decision.slot.where)
+        table, _ = custom_lut(config.lut_function, form.nbits, target, where=decision.slot.where)
         return TableGrid(np.sort(table), fixed=True)
     if config.mode.name == "linear_lut":
-        return TableGrid(linear_lut(problem.target, form.nbits)[0], fixed=True)
-    return table_grid(problem, form.nbits)
+        return TableGrid(linear_lut(target, form.nbits)[0], fixed=True)
+    return table_grid(target, importance, form.nbits)
 
 
 def _stored(site: Site, solution: Solution, decision: Decision) -> LinearCodes | TableCodes:

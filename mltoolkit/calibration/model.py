@@ -58,20 +58,40 @@ class Calibration:
         self.effort = effort
         self._sites: dict[int, Site | str] = {}
 
+    def with_samples(self, most: int) -> Calibration:
+        """The same with fewer samples, spread over all."""
+        count = len(self.feeds)
+        if count <= most:
+            return self
+        chosen = np.linspace(0, count - 1, most).round().astype(int)
+        fewer = Calibration(self.model, self.feeds.take([int(index) for index in chosen]), self.effort)
+        fewer._sites = self._sites
+        return fewer
+
+    def may_shift(self, rewriter: ModelRewriter) -> Callable[[Site], bool]:
+        """Tells whether a weight's bias can take up what the means differ by."""
+        return lambda site: rewriter.bias_channels(site.slot) == site.outputs * site.groups
+
+    def added_bias_bytes(self) -> int:
+        """What biases take that calibration may add to layers without, at most."""
+        rewriter = self.open()
+        slots = [site.slot for site in self.sites(rewriter).values() if isinstance(site, Site)]
+        return sum(4 * rewriter.bias_channels(slot) for slot in slots if rewriter.bias_slot(slot) is None)
+
     def open(self) -> ModelRewriter:
         """The model's weights."""
         return open_rewriter(self.model)
 
-    def sites(self, slots: Sequence[WeightSlot], rewriter: ModelRewriter) -> dict[int, Site | str]:
-        """Where weights are used, by the index of their slot, or why that is not known."""
-        missing = [slot for slot in slots if slot.index not in self._sites]
-        for name, stage in self.feeds.stages.items():
-            own = [slot for slot in missing if slot.stage == name]
-            if own:
+    def sites(self, rewriter: ModelRewriter) -> dict[int, Site | str]:
+        """Where each weight is used, by the index of its slot, or why that is not known; found once."""
+        if not self._sites:
+            self._sites.update({slot.index: "nothing runs it here" for slot in rewriter.slots})
+            for name, stage in self.feeds.stages.items():
+                own = [slot for slot in rewriter.slots if slot.stage == name]
                 found, reasons = find_sites(stage.graph, own, rewriter.values)
                 self._sites.update({site.slot.index: site for site in found})
                 self._sites.update(reasons)
-        return {slot.index: self._sites.get(slot.index, "nothing runs it here") for slot in slots}
+        return self._sites
 
     def quantize(self, config: QuantizationConfig, progress: Progress | None = None) -> CalibratedModel:
         """Quantize every weight that the configuration names.
@@ -84,16 +104,16 @@ class Calibration:
         """
         rewriter = self.open()
         decisions = [decision for layer in decided_layers(rewriter, config) for decision in layer]
-        wanted = [decision.slot for decision in decisions if decision.form is not None]
-        found = self.sites(wanted, rewriter)
+        found = self.sites(rewriter)
         forms = {decision.slot.index: decision for decision in decisions if decision.form is not None}
         sites: dict[int, Site] = {}
         reasons: dict[int, str] = {}
-        for index, site in found.items():
-            form = forms[index].form
+        for index, decision in forms.items():
+            site, form = found[index], decision.form
             assert form is not None
-            reason = site if isinstance(site, str) else obstacle(site, form)
-            if reason or isinstance(site, str):
+            if isinstance(site, str):
+                reasons[index] = site
+            elif reason := obstacle(site, form):
                 reasons[index] = reason
             else:
                 sites[index] = site
@@ -104,9 +124,8 @@ class Calibration:
             if index not in sites:
                 record, after = apply_decision(rewriter, decision)
                 if decision.form is not None and decision.form.kind in ("table", "linear"):
-                    record = replace(
-                        record, reason="; ".join(filter(None, (record.reason, _data_free(reasons[index]))))
-                    )
+                    remarks = (record.reason, f"from its values alone: {reasons[index]}")
+                    record = replace(record, reason="; ".join(filter(None, remarks)))
                 records[index], settled[index] = record, after
         graphs = self._graphs(forms, set(reasons))
         done = 0
@@ -125,7 +144,7 @@ class Calibration:
                 own,
                 forms,
                 rewriter.values,
-                lambda site: rewriter.bias_channels(site.slot) == site.outputs * site.groups,
+                self.may_shift(rewriter),
                 self.effort,
                 count,
             )
@@ -161,10 +180,6 @@ def _stage(model: Model, stage: StageFeeds) -> Model:
 def _in_order(sites: Sequence[Site], stage: StageFeeds) -> list[Site]:
     order = {node.name or "": index for index, node in enumerate(stage.graph.model.graph)}
     return sorted(sites, key=lambda site: (order[site.node_name], site.place, site.slot.index))
-
-
-def _data_free(reason: str) -> str:
-    return f"from its values alone: {reason}"
 
 
 def _write(rewriter: ModelRewriter, site: Site, decision: Decision, result: CalibratedWeight) -> WeightRecord:

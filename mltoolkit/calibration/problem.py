@@ -69,7 +69,8 @@ class Problem:
         """The variance that weights (groups, outputs, inputs) give each output in the quantized network."""
         damped = np.einsum("goi,goi->go", weights @ self.hessian, weights, dtype=np.float64)
         size = np.einsum("goi,goi->go", weights, weights, dtype=np.float64)
-        return np.maximum(damped - self.damping * size, 0.0)
+        power: NDArray[np.float64] = np.maximum(damped - self.damping * size, 0.0)
+        return power
 
     def rows(self, rows: slice) -> Problem:
         """The problem of some of the outputs of every group; what was computed of H is shared."""

@@ -55,7 +55,8 @@ def descended(problem: Problem, grid: Grid, codes: Codes) -> Codes:
         for column in range(columns.size):
             only = columns[column : column + 1]
             old = now[..., column : column + 1]
-            best = grid.round(old - towards[..., column : column + 1] / steep[..., column : column + 1], only)
+            wanted = (old - towards[..., column : column + 1] / steep[..., column : column + 1]).astype(np.float32)
+            best = grid.round(wanted, only)
             change = grid.decode(best, only) - old
             result[..., only] = best
             moved[..., column : column + 1] = change

@@ -63,28 +63,41 @@ def solve(problem: Problem, grid: Grid, rounds: int = ROUNDS) -> Solution:
     return replace(best, grid=best.grid.stretched(problem.power, problem.power_of(best.weights)))
 
 
-def table_grid(problem: Problem, nbits: int) -> TableGrid:
-    """The table of least squared error of the target, every weight counted as its input matters."""
-    masses = np.broadcast_to(problem.importance[:, None, :], problem.target.shape)
-    table, _ = kmeans_1d(problem.target, 1 << nbits, np.ascontiguousarray(masses).reshape(-1))
+def table_grid(target: Weights, importance: Weights, nbits: int) -> TableGrid:
+    """The table of least squared error, every weight counted as its input matters.
+
+    Args:
+        target: float32 (groups, outputs, inputs).
+        importance: of the inputs, (groups, inputs).
+        nbits: 1 to 8.
+    """
+    masses = np.broadcast_to(importance[:, None, :], target.shape)
+    table, _ = kmeans_1d(target, 1 << nbits, np.ascontiguousarray(masses).reshape(-1))
     return TableGrid(table)
 
 
 def linear_grid(
-    problem: Problem, nbits: int, *, per_channel: bool = True, symmetric: bool = False, blocks: int = 1
+    target: Weights,
+    importance: Weights,
+    nbits: int,
+    *,
+    per_channel: bool = True,
+    symmetric: bool = False,
+    blocks: int = 1,
 ) -> LinearGrid:
-    """Scales and biases of least squared error of the target among shares of the whole range.
+    """Scales and biases of least squared error among shares of the whole range.
 
     Args:
-        problem: the layer.
+        target: float32 (groups, outputs, inputs).
+        importance: of the inputs, (groups, inputs).
         nbits: 1 to 8 (2 to 8 if symmetric).
         per_channel: one scale and bias for each output, else one for all.
         symmetric: about 0, which has a code of its own.
         blocks: how many scales share the inputs of an output; only with ``per_channel``.
     """
-    groups, outputs, inputs = problem.target.shape
+    groups, outputs, inputs = target.shape
     levels = 1 << nbits
-    target, masses = problem.target, np.broadcast_to(problem.importance[:, None, :], problem.target.shape)
+    masses = np.broadcast_to(importance[:, None, :], target.shape)
     shape = (groups, outputs, blocks, inputs // blocks) if per_channel else (1, 1, 1, -1)
     values, masses = target.reshape(shape), masses.reshape(shape)
     low, high = values.min(axis=-1).astype(np.float64), values.max(axis=-1).astype(np.float64)
@@ -115,7 +128,9 @@ def _error(
 ) -> NDArray[np.float64]:
     inverse = np.divide(1.0, step, out=np.zeros_like(step), where=step > 0)[..., None].astype(np.float32)
     bias, scale = offset[..., None].astype(np.float32), step[..., None].astype(np.float32)
-    codes = np.clip(np.rint((values - bias) * inverse), 1 if symmetric else 0, levels - 1)
-    error = codes * scale + bias - values
+    error = np.clip(np.rint((values - bias) * inverse), 1 if symmetric else 0, levels - 1)
+    error *= scale
+    error += bias - values
     error *= error
-    return np.einsum("...i,...i->...", error, masses, dtype=np.float64)
+    total: NDArray[np.float64] = np.einsum("...i,...i->...", error, masses, dtype=np.float64)
+    return total

@@ -1,0 +1,142 @@
+"""Which weights a budget is shared out among, and which forms each may take."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mltoolkit.calibration.allocation import Option
+from mltoolkit.calibration.layer import obstacle
+from mltoolkit.calibration.model import Calibration, Progress
+from mltoolkit.calibration.sensitivity import Candidate, measure_options
+from mltoolkit.calibration.sites import Site
+from mltoolkit.errors import QuantizationError
+from mltoolkit.quantization.config import QuantizationConfig
+from mltoolkit.quantization.plan import Decision
+from mltoolkit.quantization.quantize_spec import decided_layers
+from mltoolkit.quantization.rewriting import ModelRewriter
+from mltoolkit.quantization.slots import Form, WeightSlot
+
+BITS = (1, 2, 3, 4, 5, 6, 7, 8)
+# Of a Gaussian source with the best table of 2ᵇ entries: 2.72 · 4⁻ᵇ of its variance (Panter and Dite, 1951).
+_TABLE_NOISE = 2.72
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What can be shared out.
+
+    Attributes:
+        options: the options of each weight, by the index of its slot.
+        decisions: one for each of them; the form is that of most bits.
+        others: the decisions on all other weights.
+        fixed_bytes: the bytes of the model's file besides these weights.
+        weights: how many numbers these weights have.
+    """
+
+    options: dict[int, list[Option]]
+    decisions: dict[int, Decision]
+    others: list[Decision]
+    fixed_bytes: int
+    weights: int
+
+
+def find_shares(calibration: Calibration, config: QuantizationConfig, progress: Progress | None = None) -> Shares:
+    """The weights that a configuration allows to quantize, with their options.
+
+    Where settings give a weight's number of bits, it has no other option.
+
+    Args:
+        calibration: the model and the samples to measure with.
+        config: with any number of bits.
+        progress: called after each weight.
+
+    Raises:
+        QuantizationError: no weight can be quantized.
+    """
+    rewriter = calibration.open()
+    forms: dict[int, list[Form]] = {}
+    kept: dict[int, Decision] = {}
+    for nbits in config.mode.nbits:
+        if nbits in BITS:
+            for layer in decided_layers(rewriter, replace(config, nbits=nbits)):
+                for decision in layer:
+                    index = decision.slot.index
+                    kept[index] = decision if decision.form or index not in kept else kept[index]
+                    if decision.form is not None and decision.form not in forms.setdefault(index, []):
+                        forms[index].append(decision.form)
+    forms = {index: own for index, own in forms.items() if own}
+    if not forms:
+        reasons = sorted({decision.reason for decision in kept.values()})
+        raise QuantizationError(
+            f"no weight of the model can be quantized: {'; '.join(reasons) or 'it has none'}",
+            fix="Loosen the selector, the settings or only_if_smaller",
+        )
+    decisions = {index: kept[index] for index in forms}
+    options = _measured(calibration, rewriter, decisions, forms, progress)
+    options |= _estimated(rewriter, decisions, forms, options)
+    for index, own in options.items():
+        # A weight whose bits are settled must not stay as it is.
+        if len(own) > 1:
+            own.append(Option(None, decisions[index].slot.bytes, 0.0))
+    return Shares(
+        options,
+        decisions,
+        [decision for index, decision in kept.items() if index not in forms],
+        rewriter.bytes_before - sum(decision.slot.bytes for decision in decisions.values()),
+        sum(decision.slot.count for decision in decisions.values()),
+    )
+
+
+def _measured(
+    calibration: Calibration,
+    rewriter: ModelRewriter,
+    decisions: Mapping[int, Decision],
+    forms: Mapping[int, Sequence[Form]],
+    progress: Progress | None,
+) -> dict[int, list[Option]]:
+    sites = calibration.sites(rewriter)
+    options: dict[int, list[Option]] = {}
+    done, total = 0, len(forms)
+
+    def count(slot: WeightSlot) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total, slot.layer)
+
+    for name, stage in calibration.feeds.stages.items():
+        candidates = []
+        for index, own in forms.items():
+            site = sites[index]
+            if decisions[index].slot.stage == name and isinstance(site, Site):
+                possible = tuple(form for form in own if not obstacle(site, form))
+                if possible:
+                    candidates.append(Candidate(decisions[index], possible, site))
+        options |= measure_options(
+            stage, candidates, rewriter, calibration.may_shift(rewriter), calibration.effort, count
+        )
+    return options
+
+
+def _estimated(
+    rewriter: ModelRewriter,
+    decisions: Mapping[int, Decision],
+    forms: Mapping[int, Sequence[Form]],
+    measured: Mapping[int, Sequence[Option]],
+) -> dict[int, list[Option]]:
+    """Options of weights that are quantized from their values alone: as sensitive as the others in the middle."""
+    ratios = [
+        option.loss / _noise(option.form) for own in measured.values() for option in own if option.form is not None
+    ]
+    ratio = statistics.median(ratios) if ratios else 1.0
+    return {
+        index: [Option(form, rewriter.size(decisions[index].slot, form), ratio * _noise(form)) for form in own]
+        for index, own in forms.items()
+        if index not in measured
+    }
+
+
+def _noise(form: Form) -> float:
+    return min(1.0, _TABLE_NOISE * 4.0**-form.nbits)

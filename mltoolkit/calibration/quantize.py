@@ -1,0 +1,264 @@
+"""Quantization against calibration data, from model to model."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mltoolkit.calibration.feeds import CalibrationFeeds, stage_feeds
+from mltoolkit.calibration.model import Calibration
+from mltoolkit.calibration.network import Effort
+from mltoolkit.calibration.report import CalibratedQuantizationReport
+from mltoolkit.calibration.search import Search
+from mltoolkit.calibration.trial import METHOD, Agreement, Bench, Trial
+from mltoolkit.errors import ArgumentError
+from mltoolkit.quantization.config import QuantizationConfig
+from mltoolkit.quantization.modes import LutFunction
+from mltoolkit.quantization.quantize_spec import make_report
+from mltoolkit.quantization.selectors import LayerSelector, Predicate
+from mltoolkit.quantization.settings import QuantizationSettings
+
+if TYPE_CHECKING:
+    from mltoolkit.model import Model
+    from mltoolkit.runtime.images import Crop
+
+_log = logging.getLogger(__name__)
+
+# Measured on SqueezeNet at 4 bits, see docs/calibration.md.
+FEW_SAMPLES = 64
+_HELD_OUT = 0.25
+_LEAST_HELD_OUT = 20
+
+# Called after each weight: weights done in this attempt, weights in all, the layer's name.
+Progress = Callable[[int, int, str], None]
+
+
+def quantize_calibrated(
+    full_precision_model: Any,
+    sample_data: Any,
+    *,
+    nbits: int | None = None,
+    max_bytes: int | None = None,
+    max_bits_per_weight: float | None = None,
+    min_agreement: float | None = None,
+    quantization_mode: str = "kmeans",
+    settings: Any = None,
+    lut_function: LutFunction | None = None,
+    selector: Predicate | LayerSelector | None = None,
+    per_channel: bool = True,
+    only_if_smaller: bool = True,
+    agreement: Agreement | None = None,
+    held_out: float | None = None,
+    crop: Crop = "whole",
+    limit: int | None = None,
+    curve: bool = True,
+    rows: int = Effort.rows,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Model:
+    """A model whose weights take few bits and whose outputs change little, as far as sample data can tell.
+
+    The samples need no labels. Layer by layer, in the order in which they run, the codes are chosen that change the
+    layer's outputs least, given what the layers before have changed: GPTQ upon an asymmetric target, coordinate
+    descent, tables and scales refitted, biases corrected (docs/calibration.md has the formulas). Weights whose inputs
+    cannot be seen, such as those in branches and loops, are quantized from their values alone; the report says which,
+    and why. The same call gives the same bytes on the same machine.
+
+    Exactly one of ``nbits``, ``max_bytes``, ``max_bits_per_weight``, ``min_agreement`` and ``settings`` says how far to
+    go; with the three in the middle each weight gets bits of its own, by how much the network's outputs depend on it,
+    unless the same bits for all do better. (``settings`` may go along with them: bits that they give are kept.)
+
+    Args:
+        full_precision_model: a :class:`mltoolkit.Model`, a path, a coremltools ``MLModel`` or a ``Model`` message. It
+            is not changed.
+        sample_data: as for ``compare_models``: a folder of pictures, or a list or iterator of input dictionaries or
+            single inputs. Some hundred are good, 64 the least that is advised.
+        nbits: bits of every weight, 1 to 8.
+        max_bytes: the size of the model's file, at most.
+        max_bits_per_weight: bits of the quantized weights with their scales and tables by their number, at most.
+        min_agreement: the smallest file is looked for that agrees with the float model in this share of held-out
+            samples, 0 to 1.
+        quantization_mode: ``kmeans`` (lookup tables), ``linear``, ``linear_symmetric``, ``linear_lut`` or
+            ``custom_lut``.
+        settings: exceptions by layer and weight, as for ``quantize_weights``; those of a calibrated model
+            (``quantization_settings(model)``) do with the same samples the same again.
+        lut_function: for ``custom_lut``; called with the values that are to be approximated. Its table is kept, its
+            codes are not used.
+        selector: the weights to quantize, as for ``quantize_weights``.
+        per_channel: for the linear modes, one scale per output channel (True) or one per weight.
+        only_if_smaller: leave a weight as it is where its new form would not take fewer bytes.
+        agreement: called with the outputs of both models for one sample (name → array), returns 0 to 1; by default
+            whether a classifier's first class is the same.
+        held_out: share of the samples kept apart to measure the agreement; by default a quarter for
+            ``min_agreement``, none otherwise.
+        crop: how pictures are fitted, as for ``compare_models``.
+        limit: use so many samples at most.
+        curve: for ``max_bytes`` and ``max_bits_per_weight``, try some other sizes as well for the report's curve.
+        rows: positions of a sample that the statistics of a layer take, at most.
+        seed: of the choice of positions and of held-out samples.
+        progress: called after each weight with weights done, weights in all and the layer's name; a search makes
+            several rounds.
+
+    Returns:
+        The new model; its attribute ``quantization_report`` holds a :class:`CalibratedQuantizationReport`.
+
+    Raises:
+        ArgumentError: an argument is wrong.
+        QuantizationError: the budget cannot be met (the error tells the smallest reachable), no weight can be
+            quantized, or a weight holds NaN.
+        InputError: a sample does not fit the model's inputs, or holds NaN.
+        ComparisonError: there are no samples, or they do not suit the model.
+        UnsupportedModelError: the model cannot be run, or has no weights.
+
+    >>> from mltoolkit.digits import digit_images_path, digit_model_path
+    >>> small = quantize_calibrated(digit_model_path(), digit_images_path(), nbits=4)
+    >>> small.quantization_report.nbits
+    4
+    """
+    from mltoolkit.model import load
+
+    started = time.monotonic()
+    goal = _goal(nbits, max_bytes, max_bits_per_weight, min_agreement, settings)
+    config = QuantizationConfig(
+        nbits=nbits if goal in ("nbits", "settings") else 8,
+        quantization_mode=quantization_mode,
+        per_channel=per_channel,
+        lut_function=lut_function,
+        selector=selector,
+        only_if_smaller=only_if_smaller,
+        settings=None if settings is None else QuantizationSettings.of(settings),
+    )
+    model = load(full_precision_model)
+    feeds = stage_feeds(model, sample_data, crop=crop, limit=limit)
+    own, apart = _split(feeds, _HELD_OUT if held_out is None and goal == "min_agreement" else held_out or 0.0, seed)
+    warnings = _warnings(own, apart)
+    bench = Bench(model, own, apart, agreement, {"samples": len(own), "rows": rows, "seed": seed})
+    calibration = Calibration(model, own, Effort(rows=rows, seed=seed))
+    if goal == "min_agreement" and not bench.knows_agreement:
+        raise ArgumentError(
+            "the model is no classifier, so there is no first class to agree on",
+            fix="Give agreement=function, or max_bytes",
+        )
+    trials, chosen = _search(
+        goal, bench, calibration, config, progress, max_bytes, max_bits_per_weight, min_agreement, curve
+    )
+    result = chosen.model
+    plain = make_report(
+        chosen.calibrated.records,
+        config,
+        chosen.calibrated.rewriter.bytes_before,
+        chosen.calibrated.rewriter.bytes_after,
+    )
+    points = sorted(
+        (replace(trial.point, chosen=trial is chosen) for trial in trials), key=lambda point: point.model_bytes
+    )
+    result.quantization_report = CalibratedQuantizationReport(
+        **{**plain.__dict__, "mode": f"{METHOD} {plain.mode}"},
+        samples=len(own),
+        curve=tuple(points),
+        warnings=warnings,
+        seconds=time.monotonic() - started,
+    )
+    return result
+
+
+def _goal(
+    nbits: int | None,
+    max_bytes: int | None,
+    max_bits_per_weight: float | None,
+    min_agreement: float | None,
+    settings: Any,
+) -> str:
+    """Which of the arguments says how far to go."""
+    given = {
+        "nbits": nbits,
+        "max_bytes": max_bytes,
+        "max_bits_per_weight": max_bits_per_weight,
+        "min_agreement": min_agreement,
+    }
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1 or (not named and settings is None):
+        raise ArgumentError(
+            f"{' and '.join(named)} are given" if named else "nothing says how small the model shall be",
+            fix="Give one of nbits, max_bytes, max_bits_per_weight, min_agreement and settings",
+        )
+    for name, least, most in (
+        ("max_bytes", 1, float("inf")),
+        ("max_bits_per_weight", 0, float("inf")),
+        ("min_agreement", 0, 1),
+    ):
+        value: Any = given[name]
+        if value is None:
+            continue
+        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+        if not number or not least <= value <= most:
+            raise ArgumentError(
+                f"{name} is {value!r}", fix=f"Give a number from {least}" + (" to 1" if most == 1 else "")
+            )
+    return named[0] if named else "settings"
+
+
+def _split(feeds: CalibrationFeeds, share: float, seed: int) -> tuple[CalibrationFeeds, CalibrationFeeds | None]:
+    """The samples to calibrate with, and those that are held out."""
+    if not 0.0 <= share < 1.0:
+        raise ArgumentError(f"held_out is {share!r}", fix="Give a share from 0 up to, but not, 1")
+    count = round(share * len(feeds))
+    if not share:
+        return feeds, None
+    if count < 1 or count >= len(feeds):
+        raise ArgumentError(
+            f"a share of {share} of {len(feeds)} samples cannot be held out", fix="Give more samples, or held_out=0.5"
+        )
+    order = np.random.default_rng(seed).permutation(len(feeds))
+    apart, own = sorted(order[:count].tolist()), sorted(order[count:].tolist())
+    return feeds.take(own), feeds.take(apart)
+
+
+def _warnings(own: CalibrationFeeds, apart: CalibrationFeeds | None) -> tuple[str, ...]:
+    warnings = []
+    if len(own) < FEW_SAMPLES:
+        warnings.append(
+            f"{len(own)} samples are few: with 16 instead of 256, SqueezeNet lost some 9 points of agreement at 4 bits"
+        )
+    if apart is not None and len(apart) < _LEAST_HELD_OUT:
+        warnings.append(f"an agreement measured on {len(apart)} held-out samples is rough")
+    if own.unreadable:
+        warnings.append(f"{len(own.unreadable)} pictures could not be read, the first: {own.unreadable[0].name}")
+    if own.other_shapes:
+        warnings.append(f"{own.other_shapes} samples of other shapes than most were left out")
+    for warning in warnings:
+        _log.warning("%s", warning)
+    return tuple(warnings)
+
+
+def _search(
+    goal: str,
+    bench: Bench,
+    calibration: Calibration,
+    config: QuantizationConfig,
+    progress: Progress | None,
+    max_bytes: int | None,
+    max_bits_per_weight: float | None,
+    min_agreement: float | None,
+    curve: bool,
+) -> tuple[list[Trial], Trial]:
+    if goal in ("nbits", "settings"):
+        name = "settings" if config.settings is not None else f"uniform {config.nbits} bits"
+        trial = bench.try_out(name, calibration, config, progress)
+        return [trial], trial
+    search = Search(bench, calibration, config, progress)
+    if goal == "max_bytes":
+        assert max_bytes is not None
+        chosen = search.to_size(max_bytes, curve)
+    elif goal == "max_bits_per_weight":
+        assert max_bits_per_weight is not None
+        chosen = search.to_rate(max_bits_per_weight, curve)
+    else:
+        assert min_agreement is not None
+        chosen = search.to_agreement(min_agreement)
+    return [*search.trials, *(() if chosen in search.trials else (chosen,))], chosen

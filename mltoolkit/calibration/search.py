@@ -1,0 +1,195 @@
+"""Searching for the bits of each weight under a budget."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mltoolkit.calibration.allocation import Choice, allocate, filled, size
+from mltoolkit.calibration.candidates import Shares, find_shares
+from mltoolkit.calibration.model import Calibration, Progress
+from mltoolkit.calibration.trial import Bench, Trial
+from mltoolkit.errors import QuantizationError
+from mltoolkit.quantization.config import QuantizationConfig
+from mltoolkit.quantization.settings import QuantizationSettings
+from mltoolkit.quantization.settings_record import settings_of
+
+_log = logging.getLogger(__name__)
+
+# Samples that are enough to tell how sensitive a weight is, and which of several ways of sharing out is best.
+_FEW = 64
+_FEWER = 32
+# Divergences of single weights to these powers: errors of low bits do not add up, and a root evens them out.
+_POWERS = (1.0, 0.5)
+# Rates that are tried to find the smallest model that keeps an agreement, in bits a weight.
+RATES = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.5)
+_CURVE_RATES = (2.0, 3.0, 4.0, 6.0)
+# What the metadata's entry grows by in bytes besides its text, and the lengths of messages that change.
+_SLACK = 64
+
+
+class Search:
+    """Finds what to do with each weight, once the model and the samples are known.
+
+    Args:
+        bench: measures models.
+        calibration: the model with all samples to calibrate with.
+        config: what holds for every weight but its bits.
+        progress: called after each weight of each attempt.
+    """
+
+    def __init__(
+        self, bench: Bench, calibration: Calibration, config: QuantizationConfig, progress: Progress | None = None
+    ) -> None:
+        self._bench = bench
+        self._full = calibration
+        self._few = calibration.with_samples(_FEW)
+        self._config = config
+        self._progress = progress
+        self.shares: Shares = find_shares(calibration.with_samples(_FEWER), config, progress)
+        self.trials: list[Trial] = []
+
+    def to_size(self, most: int, curve: bool = True) -> Trial:
+        """The best model of at most so many bytes.
+
+        Raises:
+            QuantizationError: there is none; the error tells the smallest possible.
+        """
+        budget = most - self.shares.fixed_bytes - self._overhead()
+        for _ in range(4):
+            trial = self._best(budget)
+            if trial is None:
+                smallest = self.smallest()
+                raise QuantizationError(
+                    f"the model cannot be made to take {most:,} bytes; the smallest reachable takes {smallest:,}",
+                    fix=f"Give max_bytes={smallest} or more, or loosen what is skipped",
+                )
+            excess = trial.point.model_bytes - most
+            if excess <= 0:
+                break
+            _log.debug("%d bytes too many", excess)
+            self.trials.clear()
+            budget -= excess
+        else:
+            raise QuantizationError(f"no model of at most {most:,} bytes was found")
+        if curve:
+            self.draw_curve()
+        return trial
+
+    def to_rate(self, bits_per_weight: float, curve: bool = True) -> Trial:
+        """The best model whose quantized weights take at most so many bits each, with scales and tables.
+
+        Raises:
+            QuantizationError: there is none.
+        """
+        trial = self._best(int(bits_per_weight * self.shares.weights / 8))
+        if trial is None:
+            least = 8 * size(self._smallest()) / self.shares.weights
+            raise QuantizationError(
+                f"the weights cannot be made to take {bits_per_weight} bits each; the least reachable is {least:.3f}",
+                fix=f"Give max_bits_per_weight={least + 0.001:.3f} or more",
+            )
+        if curve:
+            self.draw_curve()
+        return trial
+
+    def to_agreement(self, least: float) -> Trial:
+        """The smallest of some models that keep an agreement.
+
+        Raises:
+            QuantizationError: none does; the error tells the best that was reached.
+        """
+        low, high = 0, len(RATES) - 1
+        while low <= high:
+            middle = (low + high) // 2
+            trial = self._best(int(RATES[middle] * self.shares.weights / 8))
+            if trial is not None and (trial.point.agreement or 0.0) >= least:
+                high = middle - 1
+            else:
+                low = middle + 1
+        # Uniform bits were tried beside mixed ones, and may do at fewer bytes.
+        enough = [trial for trial in self.trials if (trial.point.agreement or 0.0) >= least]
+        if not enough:
+            best = max(trial.point.agreement or 0.0 for trial in self.trials)
+            raise QuantizationError(
+                f"no quantized model agrees in {least:.1%} of the held-out samples; the best reached {best:.1%}",
+                fix="Ask for less, leave out sensitive layers with settings, or give more samples",
+            )
+        return min(enough, key=lambda trial: trial.point.model_bytes)
+
+    def smallest(self) -> int:
+        """About the bytes of the smallest model that can be made."""
+        return size(self._smallest()) + self.shares.fixed_bytes + self._overhead()
+
+    def draw_curve(self) -> None:
+        """Try some rates with few samples, for the curve."""
+        for rate in _CURVE_RATES:
+            choice = allocate(self.shares.options, int(rate * self.shares.weights / 8))
+            if choice is not None:
+                self.trials.append(self._trial(f"mixed, {rate:g} bits", choice, few=True))
+
+    def _smallest(self) -> Choice:
+        return {key: min(own, key=lambda option: option.bytes) for key, own in self.shares.options.items()}
+
+    def _best(self, budget: int) -> Trial | None:
+        """The best model whose weights take so many bytes: mixed or uniform, as the calibration samples say."""
+        mixed = [choice for power in _POWERS if (choice := self._allocate(power, budget)) is not None]
+        if not mixed:
+            return None
+        uniform = self._uniform(budget)
+        if uniform is not None:
+            mixed.append(filled(self.shares.options, uniform[1], budget))
+        if len(mixed) > 1 and len(self._few.feeds) < len(self._full.feeds):
+            attempts = [self._trial("mixed", choice, few=True) for choice in _different(mixed)]
+            mixed = [_different(mixed)[_least(attempts)]]
+        trials = [self._trial("mixed", choice) for choice in _different(mixed)]
+        if uniform is not None:
+            trials.append(self._trial(f"uniform {uniform[0]} bits", uniform[1]))
+        self.trials += trials
+        return trials[_least(trials)]
+
+    def _allocate(self, power: float, budget: int) -> Choice | None:
+        options = self.shares.options
+        if power == 1.0:
+            return allocate(options, budget)
+        bent = {key: [replace(option, loss=option.loss**power) for option in own] for key, own in options.items()}
+        return allocate(bent, budget)
+
+    def _uniform(self, budget: int) -> tuple[int, Choice] | None:
+        """The most bits that all weights can have alike."""
+        for nbits in range(8, 0, -1):
+            choice = {}
+            for key, own in self.shares.options.items():
+                coded = [option for option in own if option.form is not None]
+                choice[key] = min(coded, key=lambda option: abs(option.form.nbits - nbits) if option.form else 0)
+            if size(choice) <= budget:
+                return nbits, choice
+        return None
+
+    def _trial(self, name: str, choice: Choice, few: bool = False) -> Trial:
+        calibration = self._few if few else self._full
+        return self._bench.try_out(name, calibration, self._configured(choice), self._progress, self.shares.options)
+
+    def _configured(self, choice: Choice) -> QuantizationConfig:
+        return replace(self._config, nbits=None, selector=None, settings=self._settings(choice))
+
+    def _settings(self, choice: Choice) -> QuantizationSettings:
+        decisions = [
+            replace(self.shares.decisions[index], form=option.form) for index, option in sorted(choice.items())
+        ]
+        return settings_of([*decisions, *(replace(other, form=None) for other in self.shares.others)])
+
+    def _overhead(self) -> int:
+        """Bytes that the model grows by besides its weights: the metadata's entry and biases that are added."""
+        text = json.dumps(self._settings(self._smallest()).to_dict(), separators=(",", ":"))
+        return len(text.encode()) + len(json.dumps(self._bench.details)) + self._full.added_bias_bytes() + _SLACK
+
+
+def _least(trials: Sequence[Trial]) -> int:
+    return min(range(len(trials)), key=lambda index: trials[index].point.divergence)
+
+
+def _different(choices: Sequence[Choice]) -> list[Choice]:
+    return [choice for index, choice in enumerate(choices) if choice not in choices[:index]]
