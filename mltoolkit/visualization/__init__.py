@@ -1,5 +1,5 @@
 """A model as a picture: its layers, shapes and weights in one HTML file that needs nothing else."""
 
-from mltoolkit.visualization.visualize import Visualization, visualize
+from mltoolkit.visualization.visualization import Visualization, visualize
 
 __all__ = ["Visualization", "visualize"]
