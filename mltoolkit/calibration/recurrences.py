@@ -93,7 +93,7 @@ class StateReader:
         """See :class:`~mltoolkit.calibration.readers.Reader`."""
         node = stop_of(run)
         backward = _runs_backward(node, self.direction)
-        outputs = run.node_outputs(sample)[node.outputs[0].name or ""][:, self.direction]
+        outputs = run.node_outputs(sample)[0][:, self.direction]
         initial = input_array(run, sample, INITIAL)
         first = np.zeros_like(outputs[:1]) if initial is None else initial[self.direction][None]
         state = np.concatenate([outputs[1:], first] if backward else [first, outputs[:-1]])

@@ -62,7 +62,7 @@ class SectionedRun:
         self._done: set[ir.Node] = set()
         self._inputs = {value.name or "": value for value in graph.model.graph.inputs}
         self._position = -1
-        self._own: tuple[tuple[Any, ...], list[Step]] | None = None
+        self._own: tuple[tuple[Any, ...], list[Step], list[str]] | None = None
         self._check_stops()
 
     def _check_stops(self) -> None:
@@ -138,8 +138,8 @@ class SectionedRun:
             return self._feeds[sample][name]
         raise ArgumentError(f"the graph has no value {name!r} that is alive here")
 
-    def node_outputs(self, sample: int) -> dict[str, NDArray[Any]]:
-        """What the stop itself gives, by name, with the constants that it has now.
+    def node_outputs(self, sample: int) -> tuple[NDArray[Any], ...]:
+        """What the stop itself gives, with the constants that it has now, also where nothing reads it.
 
         Raises:
             ArgumentError: the run has not stopped in front of a node.
@@ -149,9 +149,11 @@ class SectionedRun:
             raise ArgumentError("the run has not stopped in front of a node")
         constants = tuple(value.const_value for value in values_read(self.stop))
         if self._own is None or any(a is not b for a, b in zip(self._own[0], constants, strict=True)):
-            steps = plan_steps([self.stop], self.stop.outputs, self._graph.custom_layers, threads=1, files=self._files)
-            self._own = constants, steps
-        return self._run(self._own[1], sample)
+            node = self.stop if all(value.name for value in self.stop.outputs) else _with_named_outputs(self.stop)
+            steps = plan_steps([node], node.outputs, self._graph.custom_layers, threads=1, files=self._files)
+            self._own = constants, steps, [value.name or "" for value in node.outputs]
+        made = self._run(self._own[1], sample)
+        return tuple(made[name] for name in self._own[2])
 
     def outputs(self, sample: int) -> dict[str, NDArray[Any]]:
         """The graph's outputs by name.
@@ -191,3 +193,18 @@ class SectionedRun:
             given = {name: made[name] if name in made else self.value(name, sample) for name in step.input_names}
             made.update(step.run(given))
         return made
+
+
+def _with_named_outputs(node: ir.Node) -> ir.Node:
+    """A copy of a node, some of whose outputs nothing reads, that gives them all; its inputs are copies too."""
+    inputs = [
+        None
+        if value is None
+        else ir.Value(name=value.name, type=value.type, shape=value.shape, const_value=value.const_value)
+        for value in node.inputs
+    ]
+    outputs = [
+        ir.Value(name=value.name or f"{node.name}/unused {index}", type=value.type or ir.TensorType(ir.DataType.FLOAT))
+        for index, value in enumerate(node.outputs)
+    ]
+    return ir.Node(node.domain, node.op_type, inputs, list(node.attributes.values()), outputs=outputs, name=node.name)

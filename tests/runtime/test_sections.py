@@ -61,8 +61,8 @@ def test_values_at_every_stop(memory: int, threads: int) -> None:
         values = [value @ matrix for value in values]
         for sample, value in enumerate(values):
             # A sum of eight products.
-            np.testing.assert_allclose(run.node_outputs(sample)[f"product{index}"], value, atol=1e-5, rtol=0)
-        values = [run.node_outputs(sample)[f"product{index}"] for sample in range(len(given))]
+            np.testing.assert_allclose(run.node_outputs(sample)[0], value, atol=1e-5, rtol=0)
+        values = [run.node_outputs(sample)[0] for sample in range(len(given))]
         # What the stop reads is all that is alive, and in a file where nothing may stay in memory.
         assert run.held == (values[0].nbytes * len(given) if memory else 0)
     assert not run.finished
@@ -90,9 +90,9 @@ def test_constants_are_read_when_their_section_is_run() -> None:
     graph, weights = chain()
     run = SectionedRun(graph, products(graph), feeds())
     run.advance()
-    before = run.node_outputs(0)["product0"]
+    before = run.node_outputs(0)[0]
     graph.model.graph.initializers["w0"].const_value = ir.Tensor(2 * weights[0], name="w0")
-    np.testing.assert_array_equal(run.node_outputs(0)["product0"], 2 * before)
+    np.testing.assert_array_equal(run.node_outputs(0)[0], 2 * before)
     run.advance()
     np.testing.assert_array_equal(run.value("relu1", 0), np.maximum(2 * before, 0))
     # Too late for what has run.
@@ -105,7 +105,7 @@ def test_nodes_inserted_later_are_run() -> None:
     stops = products(graph)
     run = SectionedRun(graph, stops, feeds())
     run.advance()
-    before = run.node_outputs(0)["product0"]
+    before = run.node_outputs(0)[0]
     product = stops[0].outputs[0]
     users = list(product.uses())
     negated = ir.node("Neg", [product], name="negation")
@@ -168,7 +168,7 @@ def test_custom_layers_between_and_at_stops() -> None:
         graph, [node for node in graph.model.graph if node.op_type != "Neg"], [{"x": np.eye(2, dtype=np.float32)}]
     )
     run.advance()
-    np.testing.assert_array_equal(run.node_outputs(0)["doubled"], -2 * np.eye(2))
+    np.testing.assert_array_equal(run.node_outputs(0)[0], -2 * np.eye(2))
     run.advance()
     np.testing.assert_array_equal(run.value("doubled", 0), -2 * np.eye(2))
     run.advance()
