@@ -9,6 +9,8 @@ from typing import Any
 
 #: Longest side in pixels.
 THUMBNAIL_SIZE = 160
+# Pictures of less than half of this are enlarged.
+_SMALL = 112
 # Beyond this many pixels a file is not decoded for a thumbnail.
 _MAX_PIXELS = 1 << 26
 
@@ -32,6 +34,10 @@ def thumbnail_uri(source: Path | Any, size: int = THUMBNAIL_SIZE) -> str:
         image.draft("RGB", (size, size))
         image = image.convert("RGB")
         image.thumbnail((size, size))
+        # A digit of 28 pixels is shown larger, each pixel as a square.
+        times = _SMALL // max(image.width, image.height)
+        if times > 1:
+            image = image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
         data = io.BytesIO()
         image.save(data, "JPEG", quality=80)
     except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):

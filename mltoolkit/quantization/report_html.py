@@ -22,16 +22,18 @@ def report_html(report: QuantizationReport) -> str:
     """The figures, the weights that lost most with bars, and all weights in a list that opens; no scripts."""
     before, after = report.model_bytes_before, report.model_bytes_after
     smaller = f", {100 * after / before:.1f} % of it" if before else ""
-    rows = [
+    rows: list[tuple[str, object]] = [
         ("file", f"{bytes_text(before)} → {bytes_text(after)}{smaller}"),
         ("weights", f"{bytes_text(report.weight_bytes_before)} → {bytes_text(report.weight_bytes_after)}"),
         ("changed", f"{len(report.changed):,} of {len(report.records):,} weights"),
     ]
+    measured = [record for record in report.changed if record.sqnr_db is not None]
     if report.skipped:
         rows.append(("left as they were", report.reasons_text))
-    measured = [record for record in report.changed if record.sqnr_db is not None]
     worst = sorted(measured, key=lambda record: record.sqnr_db or 0.0)[:_WORST]
-    parts = [heading(f"{report.mode}, {report.bits_text}", report.headline), facts(rows)]
+    if measured:
+        rows.append(("lowest SQNR", sqnr_bar(min(record.sqnr_db or 0.0 for record in measured))))
+    parts = [heading(f"{report.mode}, {report.bits_text}"), facts(rows)]
     if worst:
         title = (
             "SQNR of each weight" if len(worst) == len(measured) else f"Lowest SQNR: {len(worst)} of {len(measured)}"
@@ -46,7 +48,10 @@ def report_html(report: QuantizationReport) -> str:
 
 
 def _table(records: list[WeightRecord]) -> str:
-    return table(_COLUMNS, (_cells(record) for record in records), numeric=_NUMERIC)
+    rows = [_cells(record) for record in records]
+    if not any(record.reason for record in records):
+        return table(_COLUMNS[:-1], (row[:-1] for row in rows), numeric=_NUMERIC)
+    return table(_COLUMNS, rows, numeric=_NUMERIC)
 
 
 def _cells(record: WeightRecord) -> tuple[object, ...]:

@@ -143,8 +143,8 @@ const map = document.getElementById("map"), mapView = document.getElementById("m
 let mapScale = 1;
 function drawMap() {
   const most = stage.clientHeight - 24;
-  mapScale = Math.min(most / data.height, 110 / data.width);
-  map.hidden = data.height * 0.6 < stage.clientHeight || most < 60;
+  mapScale = Math.min(most / data.height, 72 / data.width);
+  map.hidden = data.height < 3 * stage.clientHeight || most < 60;
   if (map.hidden) return;
   const canvas = map.querySelector("canvas"), ratio = window.devicePixelRatio || 1;
   const width = Math.max(28, data.width * mapScale), height = data.height * mapScale;
@@ -163,6 +163,7 @@ function drawMap() {
 function showOnMap() {
   if (map.hidden) return;
   const top = (-view.y / view.scale) * mapScale, tall = (stage.clientHeight / view.scale) * mapScale;
+  map.classList.toggle("idle", top <= 0 && top + tall >= data.height * mapScale);
   const bottom = Math.min(data.height * mapScale, top + tall);
   mapView.style.top = `${Math.max(0, top)}px`;
   mapView.style.height = `${Math.max(6, bottom - Math.max(0, top))}px`;
