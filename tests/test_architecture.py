@@ -40,6 +40,7 @@ ALLOWED = {
     "swift_package": {"errors", "formats", "custom_layers", "runtime", "model"},
     "visualization": {"errors", "formats", "markup", "graph", "converters", "model", "quantization"},
     "digits": {"errors", "formats", "model", "quantization", "comparison"},
+    "sweeps": {"errors", "formats", "markup", "runtime", "model", "quantization", "comparison"},
     "cli": {
         "errors",
         "formats",
@@ -51,6 +52,7 @@ ALLOWED = {
         "model",
         "quantization",
         "comparison",
+        "sweeps",
         "calibration",
         "conversion",
         "digits",

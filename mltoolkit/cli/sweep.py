@@ -1,0 +1,88 @@
+"""``mltoolkit sweep MODEL PICTURES -o FOLDER``"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mltoolkit.cli.options import Json, Layers, ModelPath, import_custom_layers
+from mltoolkit.cli.printing import print_json
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("sweep")(sweep)
+
+
+def sweep(
+    model: ModelPath,
+    sample_data: Annotated[str, typer.Argument(metavar="PICTURES", help="A folder of pictures, or one picture.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Where tables, plots and finished rows are kept; rows are reused."
+        ),
+    ],
+    mode: Annotated[
+        list[str] | None,
+        typer.Option("--mode", "-m", help="A mode to try; may be repeated. linear and kmeans by default."),
+    ] = None,
+    bits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,…", help="Bits a weight. 8,6,4,3,2,1 by default; 8,4,3,2 for models that make pictures."
+        ),
+    ] = None,
+    calibration: Annotated[
+        str | None, typer.Option(metavar="PICTURES", help="What calibrated modes see; other pictures than PICTURES.")
+    ] = None,
+    crop: Annotated[str, typer.Option(help="How pictures are fitted: whole or center.")] = "whole",
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep the smaller models, in FOLDER/models.")
+    ] = False,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw bytes against agreement.")] = True,
+    workers: Annotated[int | None, typer.Option(help="Rows measured at once; one a core by default.")] = None,
+    progress: Annotated[
+        bool | None,
+        typer.Option("--progress/--no-progress", help="A progress bar on stderr; on a terminal by default."),
+    ] = None,
+    as_json: Json = False,
+    custom_layers: Layers = None,
+) -> None:
+    """Quantize a model in many ways and show what each costs and keeps: table, CSV, JSON, plot, contact sheet.
+
+    What was interrupted goes on where it stopped.
+    """
+    from mltoolkit.sweeps.driver import MODES
+    from mltoolkit.sweeps.driver import sweep as run_sweep
+
+    import_custom_layers(custom_layers)
+    report = run_sweep(
+        model,
+        sample_data,
+        output,
+        modes=mode or MODES,
+        bits=_numbers(bits) if bits is not None else None,
+        calibration_data=calibration,
+        crop=crop,  # type: ignore[arg-type]  # sweep checks it
+        keep_models=keep_models,
+        plots=plots,
+        workers=workers,
+        progress=progress,
+    )
+    if as_json:
+        print_json(report.to_dict())
+        return
+    typer.echo(str(report))
+    files = ["sweep.csv", "sweep.json", *(["sweep.svg", "sweep.png"] if plots else ())]
+    typer.echo(f"written to {output}: {', '.join([*files, *(sheet.name for sheet in report.sheets)])}")
+
+
+def _numbers(bits: str) -> list[int]:
+    from mltoolkit.errors import ArgumentError
+
+    try:
+        return [int(number) for number in bits.split(",")]
+    except ValueError:
+        raise ArgumentError(f"--bits {bits!r} is no list of whole numbers", fix="Give them like 8,4,2") from None

@@ -1,0 +1,57 @@
+"""``mltoolkit sweep``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mltoolkit.cli import main
+from mltoolkit.digits import digit_images_path, digit_model_path
+
+pytest.importorskip("matplotlib")
+Run = Callable[..., tuple[int, str, str]]
+MODEL, PICTURES = digit_model_path(), digit_images_path() / "8"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mltoolkit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+            sys.exit(0)
+        printed = capsys.readouterr()
+        return int(caught.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+def test_table_and_files(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("sweep", MODEL, PICTURES, "-o", tmp_path, "-m", "linear", "--bits", "4,2", "--progress")
+    assert code == 0, err
+    assert "Sweeping" in err
+    lines = out.splitlines()
+    assert " ".join(lines[1].split()) == "mode bits bytes share top-1 agreement 95 % interval top-5 KL, nats"
+    assert [line.split()[:2] for line in lines[2:4]] == [["linear", "4"], ["linear", "2"]]
+    assert lines[-1] == f"written to {tmp_path}: sweep.csv, sweep.json, sweep.svg, sweep.png"
+    code, again, _ = run("sweep", MODEL, PICTURES, "-o", tmp_path, "-m", "linear", "--bits", "4,2", "--json")
+    assert code == 0
+    assert [row["nbits"] for row in json.loads(again)["rows"]] == [4, 2]
+    assert json.loads(again) == json.loads((tmp_path / "sweep.json").read_text(encoding="utf-8"))
+
+
+def test_wrong_use(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("sweep", MODEL, PICTURES, "-o", tmp_path, "--bits", "4;2")
+    assert code == 1 and "--bits '4;2'" in err
+    code, _, err = run("sweep", MODEL, PICTURES, "-o", tmp_path, "-m", "liner")
+    assert code == 1 and "Did you mean 'linear' or" in err
+    assert run("sweep", MODEL, PICTURES)[0] == 2
+    (tmp_path / "file").write_text("")
+    code, _, err = run("sweep", MODEL, PICTURES, "-o", tmp_path / "file" / "sub")
+    assert code == 1 and "the folder cannot be made" in err
