@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         quantization_settings,
         quantize_weights,
     )
+    from mltoolkit.sweeps import sweep
     from mltoolkit.visualization import visualize
 
 # Public name → the module that defines it; imported when first used, so that `import mltoolkit` costs nothing.
@@ -100,6 +101,7 @@ __all__ = [
     "quantize_calibrated",
     "quantize_weights",
     "register_custom_layer",
+    "sweep",
     "visualize",
 ]
 

@@ -35,7 +35,7 @@ def test_the_public_names() -> None:
         ),
         *("quantize_weights", "QuantizationReport", "QuantizedLayerSelector", "AdvancedQuantizedLayerSelector"),
         *("QuantizationSettings", "quantization_settings"),
-        *("compare_models", "ComparisonReport", "compare_layers", "LayerReport", "comparison_page"),
+        *("compare_models", "ComparisonReport", "compare_layers", "LayerReport", "comparison_page", "sweep"),
         "visualize",
     }
 
