@@ -82,11 +82,11 @@ def _match(
     own = [match for match in matches if _belongs(match[0], slot)] or matches
     if not own:
         return _NOWHERE
-    if len(own) > 1:
-        return f"its numbers are found in {len(own)} places"
     operand, layouts = own[0]
     if len({use.node for use in operand.constant.uses()}) > 1:
         return "several operations use it"
+    if len(own) > 1:
+        return f"its numbers are found in {len(own)} places"
     if len(layouts) > 1:
         return "its numbers fit in more than one order"
     return Match(slot, operand, layouts[0], added)

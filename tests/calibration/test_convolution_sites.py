@@ -141,4 +141,11 @@ def test_a_kernel_used_twice_has_no_site() -> None:
     slot = make_slot(weights.shape)
     sites, reasons = find_sites(close_graph(builder, y), [slot], lambda _: weights)
     assert not sites
+    assert "several operations" in reasons[0]
+    copies = GraphBuilder("test")
+    x = copies.input("x", np.float32, (1, 5, 9, 9))
+    first, second = (copies.constant(weights) for _ in range(2))
+    y = copies.op("Conv", copies.op("Conv", x, first), second, name="y")
+    sites, reasons = find_sites(close_graph(copies, y), [slot], lambda _: weights)
+    assert not sites
     assert "2 places" in reasons[0]
