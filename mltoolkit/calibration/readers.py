@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from mltoolkit.calibration.constants import constant_array
 from mltoolkit.errors import ArgumentError
 from mltoolkit.runtime.sections import SectionedRun
 
@@ -58,10 +58,3 @@ def input_array(run: SectionedRun, sample: int, place: int) -> Array | None:
     if value is None:
         return None
     return constant_array(value) if value.const_value is not None else run.value(value.name or "", sample)
-
-
-def constant_array(value: ir.Value) -> Array:
-    """The numbers of a constant."""
-    assert value.const_value is not None
-    array: Array = np.asarray(value.const_value.numpy())
-    return array

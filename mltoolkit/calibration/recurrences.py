@@ -15,7 +15,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mltoolkit.calibration.readers import constant_array, input_array, stop_of
+from mltoolkit.calibration.biases import GateBias
+from mltoolkit.calibration.constants import Index, constant_at, constant_shape, floats_at
+from mltoolkit.calibration.readers import input_array, stop_of
 from mltoolkit.calibration.statistics import Columns
 from mltoolkit.runtime.sections import SectionedRun
 
@@ -109,20 +111,14 @@ def _reset_gate(node: ir.Node, direction: int, x: Array, state: Array) -> Array:
     """r = f(W_r x + R_r h + b_r) for all steps, (S, B, H)."""
     size = state.shape[-1]
     rows = slice(_RESET_GATE * size, (_RESET_GATE + 1) * size)
-    w, r = (_constant(node, place)[direction, rows] for place in (_W, _R))
+    w, r = (floats_at(node, place)[direction, rows] for place in (_W, _R))
     total: Array = x @ w.T + state @ r.T
-    if len(node.inputs) > BIAS and node.inputs[BIAS] is not None:
-        both = _constant(node, BIAS)[direction]
+    if constant_at(node, BIAS) is not None:
+        both = floats_at(node, BIAS)[direction]
         total = total + both[rows] + both[3 * size :][rows]
     name, alpha, beta = reset_function(node, direction)
     result: Array = _RESET_FUNCTIONS[name](total, alpha, beta).astype(np.float32)
     return result
-
-
-def _constant(node: ir.Node, place: int) -> Array:
-    value = node.inputs[place]
-    assert value is not None
-    return constant_array(value)
 
 
 def reset_function(node: ir.Node, direction: int) -> tuple[str, float, float]:
@@ -140,29 +136,16 @@ def knows_reset(node: ir.Node, direction: int) -> bool:
     return reset_function(node, direction)[0] in _RESET_FUNCTIONS
 
 
-def bias_part(node: ir.Node, place: int, part: tuple[int | slice, ...]) -> tuple[int | slice, ...]:
-    """The part of a recurrent node's B that is added to what a part of W or R gives."""
-    matrix = node.inputs[place]
-    assert matrix is not None and matrix.const_value is not None
-    rows = int(matrix.const_value.shape.numpy()[1])
+def gate_bias(node: ir.Node, place: int, part: Index) -> GateBias:
+    """The bias that is added to what a part of W or R gives."""
+    shape = constant_shape(node, place)
+    assert shape is not None
+    directions, rows, _ = shape
     direction, *own = part
+    assert isinstance(direction, int)
     start, stop, _ = (own[0] if own and isinstance(own[0], slice) else slice(None)).indices(rows)
     first = rows if place == _R else 0
-    return direction, slice(first + start, first + stop)
-
-
-def has_bias(node: ir.Node) -> bool:
-    """Whether a recurrent node has B, as a constant."""
-    value = node.inputs[BIAS] if len(node.inputs) > BIAS else None
-    return value is not None and value.const_value is not None
-
-
-def bias_size(node: ir.Node) -> tuple[int, int]:
-    """The shape of B."""
-    matrix = node.inputs[_W]
-    assert matrix is not None and matrix.const_value is not None
-    directions, rows, _ = (int(size) for size in matrix.const_value.shape.numpy())
-    return directions, 2 * rows
+    return GateBias(BIAS, (direction, slice(first + start, first + stop)), (directions, 2 * rows))
 
 
 def resets_before(node: ir.Node) -> bool:

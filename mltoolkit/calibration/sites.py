@@ -10,15 +10,16 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mltoolkit.calibration.biases import read_bias, read_step_bias, set_constant, shift_bias, shift_step_bias
+from mltoolkit.calibration.biases import Bias, ProductBias
+from mltoolkit.calibration.constants import Index, constant_array, set_constant
 from mltoolkit.calibration.embeddings import TableRows
 from mltoolkit.calibration.layouts import Layout
 from mltoolkit.calibration.matching import Match, Values, match_slots
-from mltoolkit.calibration.operands import Index, Product
-from mltoolkit.calibration.readers import Reader, constant_array, stop_of
-from mltoolkit.calibration.recurrences import GATES
+from mltoolkit.calibration.operands import Product
+from mltoolkit.calibration.readers import Reader, stop_of
 from mltoolkit.calibration.statistics import InputStatistics, RowFrequencies
 from mltoolkit.errors import ArgumentError
+from mltoolkit.graph.captured import inner_nodes
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.quantization.slots import WeightSlot
 from mltoolkit.runtime.sections import SectionedRun
@@ -35,12 +36,14 @@ class Site:
     Attributes:
         slot: the weight.
         node_name: the node that multiplies with it, in front of which runs stop.
-        holder_name: the node that reads the constant: the same one, or a Transpose in front of it.
+        holder_name: the node that reads the constant: the same one, a Transpose in front of it, or one inside it.
         place: which of the holder's inputs the constant is that holds the weight.
         part: the part of the constant that is the weight; () for all of it.
+        transposed: whether the part is transposed there.
         layout: the order of its numbers.
         product: how it is multiplied.
         reader: takes what it is multiplied with.
+        bias_place: where its bias is.
         added: what the constant holds besides the weight, in the file's shape; None for nothing.
     """
 
@@ -49,9 +52,11 @@ class Site:
     holder_name: str
     place: int
     part: Index
+    transposed: bool
     layout: Layout
     product: Product
     reader: Reader
+    bias_place: Bias
     added: NDArray[np.float32] | None = None
 
     @property
@@ -84,13 +89,7 @@ class Site:
         Raises:
             ArgumentError: there is none of its name.
         """
-        return self._named(graph, self.node_name)
-
-    def _named(self, graph: ModelGraph, name: str) -> ir.Node:
-        for node in graph.model.graph:
-            if node.name == name:
-                return node
-        raise ArgumentError(f"the graph has no node {name!r}", where=self.slot.where)
+        return _named(graph, self.node_name, self.slot.where)
 
     def put(self, graph: ModelGraph, stored: NDArray[np.floating[Any]]) -> None:
         """Replace the weight in a copy of the graph.
@@ -99,9 +98,11 @@ class Site:
             graph: the copy; see :func:`copy_graph`.
             stored: the new values in the file's shape.
         """
-        holder = self._named(graph, self.holder_name)
+        holder = _named(graph, self.holder_name, self.slot.where)
         values = np.asarray(stored, dtype=np.float32)
         values = self.layout.to_hub(values if self.added is None else values + self.added)
+        if self.transposed:
+            values = values.T
         if self.part:
             constant = holder.inputs[self.place]
             assert constant is not None
@@ -112,18 +113,11 @@ class Site:
 
     def bias(self, graph: ModelGraph) -> NDArray[np.float32] | None:
         """What is added to each output, (groups · outputs,); None where nothing is."""
-        node = self.node(graph)
-        if node.op_type in GATES:
-            return read_step_bias(node, self.place, self.part)
-        return read_bias(node, self.product.bias_shape)
+        return self.bias_place.read(self.node(graph))
 
     def shift_bias(self, graph: ModelGraph, shift: NDArray[np.floating[Any]]) -> None:
         """Add (groups · outputs,) numbers to the outputs: to the bias, or as a bias that is made."""
-        node = self.node(graph)
-        if node.op_type in GATES:
-            shift_step_bias(graph.model.graph, node, self.place, self.part, shift)
-        else:
-            shift_bias(graph.model.graph, node, self.product.bias_shape, shift)
+        self.bias_place.shift(graph.model.graph, self.node(graph), shift)
 
     def read(self, run: SectionedRun, sample: int) -> tuple[Array, ...]:
         """What :meth:`statistics` needs of a sample, from a run that has stopped in front of the node."""
@@ -167,6 +161,14 @@ class Site:
         return columns, columns if x_hat is x else self.product.columns(x_hat, chosen)
 
 
+def _named(graph: ModelGraph, name: str, where: str) -> ir.Node:
+    for node in graph.model.graph:
+        for one in (node, *inner_nodes(node)):
+            if one.name == name:
+                return one
+    raise ArgumentError(f"the graph has no node {name!r}", where=where)
+
+
 def choose(positions: int, rng: np.random.Generator, most: int) -> NDArray[np.intp]:
     """At most so many positions out of all, in order."""
     if positions <= most:
@@ -202,11 +204,13 @@ def _site(match: Match) -> Site:
     return Site(
         slot=match.slot,
         node_name=operand.node.name or "",
-        holder_name=operand.holder.name or "",
+        holder_name=(operand.holder or operand.node).name or "",
         place=operand.place,
         part=operand.part,
+        transposed=operand.transposed,
         layout=match.layout,
         product=operand.product,
         reader=operand.reader,
+        bias_place=operand.bias or ProductBias(operand.product.bias_shape),
         added=match.added,
     )
