@@ -45,7 +45,7 @@ _PAGE = """<!doctype html>
 <svg role="group" aria-label="Graph of the model's layers. Arrow keys go along the lines, Enter shows a layer.">
 <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8.5" markerHeight="8.5" orient="auto"
  markerUnits="userSpaceOnUse">
-<path d="M0 0.6L7.4 4L0 7.4z" fill="context-stroke"/></marker></defs>
+<path d="M0 0.6L7.4 4L0 7.4z"/></marker></defs>
 <g id="world"></g></svg>
 <div id="map" aria-hidden="true" hidden><canvas></canvas><div id="map-view"></div></div>
 <noscript><p>This page draws the model with its own script, which is turned off here.</p></noscript>

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _NAME, _VALUE = 160, 320
 _PARAMETERS, _MADE, _FEATURES = 80, 64, 64
-_WORST = 12
+_WEIGHTS = 256
+_WORST, _LARGEST = 12, 8
 
 
 def page_data(model: Model, graph: LayerGraph, picture: Picture, remarks: list[str]) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def page_data(model: Model, graph: LayerGraph, picture: Picture, remarks: list[s
             for feature in features[:_FEATURES]
         ],
         "weights": _storages(model),
+        "largest": _largest([placed.node for placed in picture.nodes]),
         "worst": _worst([placed.node for placed in picture.nodes]),
         "families": [(family, count[family]) for family in FAMILIES if count[family]],
         "nodes": nodes,
@@ -93,12 +95,24 @@ def _storages(model: Model) -> list[tuple[str, str, float]]:
     ]
 
 
+def _largest(nodes: list[Node]) -> list[tuple[int, str, float]]:
+    """The layers whose weights take most: the node's number, their bytes in words and as a share of the largest."""
+    sizes = [
+        (sum(weight.bytes for weight in node.weights if not weight.shared_with), index)
+        for index, node in enumerate(nodes)
+        if node.weights
+    ]
+    found = sorted(sizes, key=lambda size: (-size[0], size[1]))[:_LARGEST]
+    most = max((size for size, _ in found), default=0) or 1
+    return [(index, bytes_text(size), round(size / most, 3)) for size, index in found]
+
+
 def _worst(nodes: list[Node]) -> list[tuple[int, int]]:
     """The weights that lost most: the node's number, and the weight's among the node's."""
     measured = [
         (weight.sqnr_db, index, place)
         for index, node in enumerate(nodes)
-        for place, weight in enumerate(node.weights)
+        for place, weight in enumerate(node.weights[:_WEIGHTS])
         if weight.sqnr_db is not None and weight.sqnr_db != math.inf
     ]
     return [(index, place) for _, index, place in sorted(measured)[:_WORST]]
@@ -113,7 +127,7 @@ def _node(node: Node) -> dict[str, Any]:
         "k": node.kind,
         "f": node.family,
         "p": [(shown(name, _NAME), shown(text, _VALUE)) for name, text in node.parameters[:_PARAMETERS]],
-        "q": [_weight(weight) for weight in node.weights],
+        "q": [_weight(weight) for weight in node.weights[:_WEIGHTS]],
         "m": [(shown(name, _NAME), shown(shape, _NAME)) for name, shape in list(node.makes.items())[:_MADE]],
     }
     for key, text in (("v", node.variant), ("c", node.class_name), ("d", node.description)):

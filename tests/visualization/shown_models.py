@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from mil_programs import Ref, add_operation, new_program
 
 from mltoolkit.formats.protobuf import new_model
 from mltoolkit.model import Model
@@ -119,4 +120,17 @@ def hostile_model() -> Model:
     custom.description = long
     custom.parameters[EVIL].stringValue = long
     custom.parameters["__proto__"].stringValue = "constructor"
+    return Model.from_spec(spec, name=EVIL)
+
+
+def hostile_program() -> Model:
+    """Markup, control characters and long texts in an ML Program: names, attributes, constants."""
+    spec, block = new_program({"x": ("float32", (2, 2))}, {"y": ("float32", (2, 2))})
+    long = EVIL + "x" * 1_000_000
+    values = np.ones((2, 2), np.float32)
+    add_operation(block, "const", {}, {long: ("float32", (2, 2))}, {"val": values, EVIL: long})
+    add_operation(
+        block, "add", {"x": Ref("x"), "y": Ref(long)}, {EVIL: ("float32", (2, 2))}, {EVIL: long, "name": EVIL}
+    )
+    add_operation(block, "relu", {"x": Ref(EVIL)}, {"y": ("float32", (2, 2))}, {"note": [EVIL] * 1000})
     return Model.from_spec(spec, name=EVIL)

@@ -105,6 +105,10 @@ function modelPanel() {
     parts.push(part("Weights", ...data.weights.map(([storage, detail, share]) =>
       make("div", { class: "storage" }, make("span", {}, storage), make("span", { class: "small" }, detail), qualityBar(share, "accent", "")))));
   }
+  if (data.largest.length) {
+    parts.push(part("Largest layers", make("table", { class: "values" }, make("tbody", {}, ...data.largest.map(([index, size, share]) =>
+      make("tr", {}, make("td", {}, link(index)), make("td", {}, qualityBar(share, "accent", size))))))));
+  }
   if (data.worst.length) {
     parts.push(part("Lowest SQNR", make("table", { class: "values" }, make("tbody", {}, ...data.worst.map(([index, weight]) => {
       const found = data.nodes[index].q[weight];
