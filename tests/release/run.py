@@ -59,7 +59,7 @@ def install(wheel: Path) -> Path:
     python = ENVIRONMENT / inside / name
     pip = (python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install")
     run(*pip, "--upgrade", "pip>=25.1")
-    run(*pip, "--constraint", "constraints.txt", "--group", "smoke", f"{wheel}[dataframe]")
+    run(*pip, "--constraint", "constraints.txt", "--group", "smoke", f"{wheel}[dataframe,plots]")
     return python
 
 
