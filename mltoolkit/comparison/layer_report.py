@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from mltoolkit.comparison.layer_run import StageErrors
 
-#: Differences smaller than this are no cause for concern: drops are counted from here, or from the best layer that
-#: differs at all if that one is better.
+#: Where no layer is wrong, drops are counted from here, or where all are better, from the best that differs at all.
 GOOD_DB = 60.0
+#: Where one is, only from so much above the threshold: what was lost while all was still well is not what went wrong.
+MARGIN_DB = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,10 @@ class LayerError:
             -inf where noise is infinite.
         lowest_snr_db: of the worst sample.
         lowest_input: that sample.
-        drop_db: how much lower ``snr_db`` is than that of the worst value which the layer reads, counted from
-            ``GOOD_DB``; below 0 where a layer evens out errors.
+        drop_db: how much the layer loses against the worst value that it reads, in dB of signal and noise over noise,
+            10 log10(1 + signal / noise): that is ``snr_db`` as long as it is high, and 0 where noise has drowned the
+            signal, so that what is lost already cannot be lost again. Above ``MARGIN_DB`` over the threshold (or, where
+            no layer is below that, above ``GOOD_DB``) all is equally well. Below 0 where a layer evens out errors.
     """
 
     stage: str
@@ -163,7 +166,11 @@ def make_layer_report(
 ) -> LayerReport:
     """The report on what was measured in these stages."""
     measured = [sums.snr_db for stage in stages for sums in stage.sums.values()]
-    good = max([GOOD_DB, *(ratio for ratio in measured if ratio != math.inf)])
+    worst = min(measured)
+    if worst < threshold_db:
+        good = threshold_db + MARGIN_DB
+    else:
+        good = GOOD_DB if worst < GOOD_DB else max((ratio for ratio in measured if ratio != math.inf), default=GOOD_DB)
     layers = [layer for stage in stages for layer in _layer_errors(stage, samples, good)]
     prefixes = [f"{stage.stage}/" if stage.stage else "" for stage in stages]
     return LayerReport(
@@ -192,7 +199,7 @@ def _layer_errors(stage: StageErrors, samples: Sequence[str], good: float) -> It
             reads = {value.layer: min((known.get(name, good) for name in value.inputs), default=good)}
         before = reads[value.layer]
         sums = stage.sums.get(place)
-        known[value.output] = before if sums is None else min(sums.snr_db, good)
+        known[value.output] = before if sums is None else min(_left(sums.snr_db), good)
         if sums is not None:
             yield LayerError(
                 stage=stage.stage,
@@ -203,9 +210,14 @@ def _layer_errors(stage: StageErrors, samples: Sequence[str], good: float) -> It
                 snr_db=sums.snr_db,
                 lowest_snr_db=sums.lowest_db,
                 lowest_input=samples[sums.worst],
-                # Behind infinite noise there is nothing left to lose.
-                drop_db=0.0 if before == -math.inf else before - known[value.output],
+                drop_db=before - known[value.output],
             )
+
+
+def _left(snr_db: float) -> float:
+    """Signal and noise over noise, in dB."""
+    # Above 100 dB the difference is below 1e-9, and the power would overflow at last.
+    return snr_db if snr_db > 100 else 10 * math.log10(1 + 10 ** (snr_db / 10))
 
 
 def decibels(value: float) -> str:

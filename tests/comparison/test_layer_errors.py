@@ -14,7 +14,7 @@ from core_ml_pipelines import RGB, add_array, add_picture, mixing, pictures
 
 import mltoolkit as mlt
 from mltoolkit.comparison import LayerReport, compare_layers, snr_db
-from mltoolkit.comparison.layer_report import GOOD_DB
+from mltoolkit.comparison.layer_report import GOOD_DB, MARGIN_DB
 from mltoolkit.comparison.layer_values import same_elements
 from mltoolkit.comparison.name_matching import match_names
 from mltoolkit.digits import digit_images_path, digit_model_path
@@ -46,8 +46,25 @@ def test_a_planted_fault_is_where_the_error_starts(digits: mlt.Model, fault_repo
     assert all(layer.snr_db == math.inf for layer in fault_report.layers[:fault])
     assert fault_report.starts_at == fault_report.layers[fault], str(fault_report)
     assert fault_report.largest_drop == fault_report.layers[fault], str(fault_report)
-    assert fault_report.layers[fault].drop_db == pytest.approx(GOOD_DB - fault_report.layers[fault].snr_db)
+    assert fault_report.layers[fault].drop_db == pytest.approx(
+        20 + MARGIN_DB - 10 * math.log10(1 + 10 ** (fault_report.layers[fault].snr_db / 10))
+    )
     assert str(fault_report).splitlines()[1].startswith("The error starts at conv3_out (convolution): ")
+
+
+def test_the_largest_drop_is_the_fault_among_other_losses(digits: mlt.Model) -> None:
+    for layer in ("conv2", "conv3", "dense1"):
+        wrong = mlt.quantize_weights(digits, 1, selector=lambda name, weight, layer=layer: name == layer)
+        wrong = mlt.quantize_weights(wrong, 4, selector=lambda name, weight, layer=layer: name != layer)
+        report = compare_layers(digits, wrong, PICTURES)
+        assert report.largest_drop is not None and report.largest_drop.layer == layer, str(report)
+
+
+def test_while_all_is_well_drops_count_from_far_above(digits: mlt.Model) -> None:
+    report = compare_layers(digits, mlt.quantize_weights(digits, 8), PICTURES, max_samples=3)
+    first = report.layers[0]
+    assert report.starts_at is None
+    assert first.drop_db == pytest.approx(GOOD_DB - first.snr_db, abs=1e-3), str(report)
 
 
 def test_figures_are_those_of_the_activations(digits: mlt.Model, faulty: mlt.Model, fault_report: LayerReport) -> None:
