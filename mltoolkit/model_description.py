@@ -52,6 +52,11 @@ class ModelDescription:
         return self._weights
 
     @property
+    def weights(self) -> WeightFolder:
+        """The mapped weight files of an ML Program; none for other kinds."""
+        return self._weights
+
+    @property
     def function_names(self) -> tuple[str, ...]:
         """The functions of an ML Program; empty for other kinds."""
         return function_names(self._spec)

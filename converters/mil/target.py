@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mltoolkit.errors import ArgumentError, did_you_mean
+from mltoolkit.formats.deployment import DEPLOYMENT_TARGETS
 
 Format = Literal["mlmodel", "mlpackage"]
 Precision = Literal["float32", "float16"]
@@ -15,13 +16,6 @@ Color = Literal["RGB", "BGR", "GRAYSCALE", "GRAYSCALE_FLOAT16"]
 FORMATS = ("mlmodel", "mlpackage")
 PRECISIONS = ("float32", "float16")
 COLORS = ("RGB", "BGR", "GRAYSCALE", "GRAYSCALE_FLOAT16")
-# Specification versions by the release of iOS that brought them; the same releases of the other systems.
-DEPLOYMENT_TARGETS = {
-    **{"iOS13": 4, "iOS14": 5, "iOS15": 6, "iOS16": 7, "iOS17": 8, "iOS18": 9},
-    **{"macOS10_15": 4, "macOS11": 5, "macOS12": 6, "macOS13": 7, "macOS14": 8, "macOS15": 9},
-    **{"watchOS6": 4, "watchOS7": 5, "watchOS8": 6, "watchOS9": 7, "watchOS10": 8, "watchOS11": 9},
-    **{"tvOS13": 4, "tvOS14": 5, "tvOS15": 6, "tvOS16": 7, "tvOS17": 8, "tvOS18": 9},
-}
 # ML Programs exist since iOS 15; what a neural network needs here, iOS 13 has.
 _OLDEST = {"mlmodel": 4, "mlpackage": 6}
 # The largest size of a flexible dimension of an ML Program, which must have one, where none is given.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mltoolkit.converters.ml_program.compressed_weights import (
+from mltoolkit.formats.compressed_weights import (
     gather_places,
     look_up,
     shift_and_scale,

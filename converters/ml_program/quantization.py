@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mltoolkit.converters.ml_program.compressed_weights import shift_and_scale
+from mltoolkit.formats.compressed_weights import shift_and_scale
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.quantization_parameters import for_axis, numbers, optional_numbers
 from mltoolkit.converters.ml_program.registry import converts

@@ -92,6 +92,12 @@ def element_type(data_type: int) -> ElementType:
     return _ELEMENT_TYPES[data_type]
 
 
+@cache
+def element_named(name: str) -> tuple[int, ElementType]:
+    """The ``DataType`` number and the element type of a name such as ``uint4``."""
+    return next((number, element) for number, element in _ELEMENT_TYPES.items() if element.name == name)
+
+
 @dataclass(frozen=True)
 class TensorType:
     """A tensor, or a scalar where ``shape`` is empty.

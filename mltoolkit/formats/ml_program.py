@@ -113,15 +113,20 @@ def rename_weight_files(spec: Any, names: Mapping[str, str]) -> None:
             blob.fileName = f"{folder}/{names[name]}"
 
 
-def _blobs(spec: Any) -> Iterator[Any]:
-    """The ``BlobFileValue`` messages of an ML Program."""
-    program = program_of(spec)
-    for function in program.functions.values() if program is not None else ():
+def file_values(program: Any) -> Iterator[tuple[Any, Any]]:
+    """The ``BlobFileValue`` messages of a ``Program``, each with the operation that has it."""
+    for function in program.functions.values():
         for block in function.block_specializations.values():
             for operation in iter_operations(block):
                 for value in _constants(operation):
                     if value.WhichOneof("value") == "blobFileValue":
-                        yield value.blobFileValue
+                        yield operation, value.blobFileValue
+
+
+def _blobs(spec: Any) -> Iterator[Any]:
+    """The ``BlobFileValue`` messages of an ML Program."""
+    program = program_of(spec)
+    return (blob for _, blob in file_values(program)) if program is not None else iter(())
 
 
 def _constants(operation: Any) -> Iterator[Any]:

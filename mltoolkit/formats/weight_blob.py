@@ -29,13 +29,13 @@ from mltoolkit.errors import InvalidModelError, ModelFileError, did_you_mean
 from mltoolkit.formats.mil_bits import packed_bytes, unpack_elements
 from mltoolkit.formats.mil_types import ElementType
 
-_ALIGNMENT = 64
-_SENTINEL = 0xDEADBEEF
-_VERSION = 2
-_HEADER = struct.Struct("<II")
-_METADATA = struct.Struct("<IIQQQ")
+ALIGNMENT = 64
+SENTINEL = 0xDEADBEEF
+VERSION = 2
+HEADER = struct.Struct("<II")
+METADATA = struct.Struct("<IIQQQ")
 # BlobDataType of the same header file.
-_BLOB_TYPES = {
+BLOB_TYPES = {
     1: "float16",
     2: "float32",
     3: "uint8",
@@ -57,7 +57,7 @@ _BLOB_TYPES = {
 # Of a file that is copied, no more than this is in memory at once.
 _PART_BYTES = 1 << 24
 # What a program calls the folder.
-_FOLDER_REFERENCE = "@model_path/weights/"
+FOLDER_REFERENCE = "@model_path/weights/"
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,14 @@ class WeightFile:
             raise ModelFileError(f"the weight file cannot be read: {error}", where=str(path)) from error
         self._mapped = mapped
         self._bytes = np.frombuffer(mapped, dtype=np.uint8)
-        if self._bytes.size < _ALIGNMENT:
+        if self._bytes.size < ALIGNMENT:
             raise InvalidModelError(
                 f"the weight file has {self._bytes.size} bytes, fewer than its header", where=str(path)
             )
-        _, version = _HEADER.unpack_from(self._mapped)
-        if version != _VERSION:
+        _, version = HEADER.unpack_from(self._mapped)
+        if version != VERSION:
             raise InvalidModelError(
-                f"the weight file has storage version {version}; known is {_VERSION}", where=str(path)
+                f"the weight file has storage version {version}; known is {VERSION}", where=str(path)
             )
 
     def __len__(self) -> int:
@@ -131,6 +131,20 @@ class WeightFile:
             return None
         return FileSlice(path, offset) if found == self._identity else None
 
+    def record(self, offset: int) -> tuple[int, int, NDArray[np.uint8]]:
+        """A record as it is: the number of its data type, the unused bits at its end, its bytes.
+
+        Raises:
+            InvalidModelError: there is none at that offset, or it does not lie in the file.
+        """
+        where = f"{self.path}, offset {offset}"
+        if offset < 0 or offset % ALIGNMENT or offset > len(self) - METADATA.size:
+            raise InvalidModelError("the program refers to an offset where no weights can start", where=where)
+        sentinel, blob_type, stored, start, unused_bits = METADATA.unpack_from(self._mapped, offset)
+        if sentinel != SENTINEL or start > len(self) or stored > len(self) - start:
+            raise InvalidModelError("there is no weight record at the program's offset", where=where)
+        return blob_type, unused_bits, self._bytes[start : start + stored]
+
     def read(self, offset: int, element: ElementType, count: int) -> NDArray[Any]:
         """The elements of a record.
 
@@ -147,18 +161,18 @@ class WeightFile:
         """
         where = f"{self.path}, offset {offset}"
         size = len(self)
-        if offset < 0 or offset % _ALIGNMENT or offset > size - _METADATA.size:
+        if offset < 0 or offset % ALIGNMENT or offset > size - METADATA.size:
             raise InvalidModelError(
                 f"the program refers to an offset where no weights can start (the file has {size} bytes)",
                 where=where,
             )
-        sentinel, blob_type, stored, start, unused_bits = _METADATA.unpack_from(self._mapped, offset)
-        if sentinel != _SENTINEL:
+        sentinel, blob_type, stored, start, unused_bits = METADATA.unpack_from(self._mapped, offset)
+        if sentinel != SENTINEL:
             raise InvalidModelError("there is no weight record at the program's offset", where=where)
-        if _BLOB_TYPES.get(blob_type) != element.name:
-            found = _BLOB_TYPES.get(blob_type, f"unknown ({blob_type})")
+        if BLOB_TYPES.get(blob_type) != element.name:
+            found = BLOB_TYPES.get(blob_type, f"unknown ({blob_type})")
             raise InvalidModelError(f"the weights' type is {found} but the program expects {element.name}", where=where)
-        if start % _ALIGNMENT or start > size or stored > size - start:
+        if start % ALIGNMENT or start > size or stored > size - start:
             raise InvalidModelError(
                 f"the weights ({stored} bytes from {start}) end outside the file of {size} bytes", where=where
             )
@@ -257,11 +271,11 @@ class WeightFolder:
             InvalidModelError: the reference leads out of the package, to no file, or to one without weights.
             ModelFileError: the file cannot be read.
         """
-        name = reference.removeprefix(_FOLDER_REFERENCE)
+        name = reference.removeprefix(FOLDER_REFERENCE)
         if name == reference or "/" in name or "\\" in name or name in ("", ".", ".."):
             raise InvalidModelError(
                 f"the program refers to weights outside its package: {reference!r}",
-                fix=f"Weight files are named {_FOLDER_REFERENCE}…",
+                fix=f"Weight files are named {FOLDER_REFERENCE}…",
             )
         if name in self._faults:
             raise self._faults[name]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from mltoolkit.errors import ArgumentError
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import MODES
 from mltoolkit.quantization.rewriting import WeightAccess
@@ -50,7 +51,7 @@ def plan_layers(rewriter: WeightAccess, config: QuantizationConfig) -> Iterator[
         One decision for each weight of a layer.
 
     Raises:
-        ArgumentError: the selector failed.
+        ArgumentError: the selector failed, or the system that a program is made for does not have what is asked for.
     """
     for _, slots in groupby(rewriter.slots, key=lambda slot: slot.layer_index):
         decisions = [_decide(rewriter, slot, config) for slot in slots]
@@ -68,12 +69,13 @@ def reason_to_stay(rewriter: WeightAccess, slot: WeightSlot, form: Form, config:
 
 
 def _reason(rewriter: WeightAccess, slot: WeightSlot, form: Form, config: QuantizationConfig) -> str:
-    reason = rewriter.obstacle(slot, form) or _already_there(slot, form, config)
+    lack = rewriter.lacking(slot, form)
+    reason = ("" if lack else rewriter.obstacle(slot, form)) or _already_there(slot, form, config)
     if not reason and not config.dequantizes:
         reason = _unwanted(slot, config)
     if not reason and not selects(config.selector, rewriter.message(slot), slot):
         reason = "not selected"
-    return reason or not_smaller(rewriter, slot, form, config)
+    return reason or (lack.reason if lack else not_smaller(rewriter, slot, form, config))
 
 
 def not_smaller(rewriter: WeightAccess, slot: WeightSlot, form: Form, config: QuantizationConfig) -> str:
@@ -95,6 +97,9 @@ def _decide(rewriter: WeightAccess, slot: WeightSlot, config: QuantizationConfig
         return Decision(slot, None, config, _SKIPPED)
     form = own.form(slot)
     reason = _reason(rewriter, slot, form, own)
+    lack = rewriter.lacking(slot, form)
+    if lack is not None and reason == lack.reason:
+        raise ArgumentError(reason, where=slot.where, fix=lack.fix)
     return Decision(slot, None if reason else form, own, reason)
 
 
@@ -118,7 +123,7 @@ def _already_there(slot: WeightSlot, form: Form, config: QuantizationConfig) -> 
 
 def _take_floats_along(rewriter: WeightAccess, decisions: list[Decision]) -> list[Decision]:
     forms = {decision.form for decision in decisions if decision.form and decision.form.kind in _OTHER_FLOATS}
-    if not forms or not decisions[0].slot.alike:
+    if not forms or decisions[0].slot.in_program:
         return decisions
     if len(forms) > 1:
         return keep(decisions, "a layer's floats stay alike, and both precisions are asked for")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mltoolkit.formats.deployment import target_version
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import LutFunction
 from mltoolkit.quantization.quantize_spec import Progress, make_report, rewrite_weights
@@ -43,6 +44,7 @@ def quantize_weights(
     per_channel_scale: bool = False,
     signed: bool = True,
     settings: SettingsLike | None = None,
+    minimum_deployment_target: str | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """A model with the same inputs, outputs and layers whose weights take fewer bits.
@@ -89,6 +91,8 @@ def quantize_weights(
         signed: whether linear codes of ML Programs may be negative.
         settings: exceptions by layer and weight: a :class:`QuantizationSettings`, what its ``from_dict`` takes, JSON or
             the path of a JSON file. What the other arguments say holds where the settings do not say otherwise.
+        minimum_deployment_target: the oldest system that the model shall run on, such as ``iOS18``: an ML Program for
+            older ones is raised to it, which brings the forms of that system. By default it stays as it is.
         progress: called after each layer with layers done, layers in all and the layer's name.
 
     Returns:
@@ -96,9 +100,10 @@ def quantize_weights(
         to do the same again: see :func:`quantization_settings`.
 
     Raises:
-        ArgumentError: an argument is wrong.
+        ArgumentError: an argument is wrong, or the system that an ML Program is made for does not have what is asked
+            for.
         QuantizationError: a weight holds NaN or infinity, or the caller's table does not fit.
-        UnsupportedModelError: the model holds no neural network.
+        UnsupportedModelError: the model holds no neural network or ML Program.
         ModelFileError, InvalidModelError: the model cannot be read.
 
     >>> from mltoolkit.digits import digit_model_path
@@ -128,10 +133,15 @@ def quantize_weights(
         signed=signed,
         settings=None if settings is None else QuantizationSettings.of(settings),
     )
-    rewriter = open_rewriter(load(full_precision_model))
+    target = minimum_deployment_target
+    if target is None and config.settings is not None:
+        target = config.settings.minimum_deployment_target
+    if target is not None:
+        target_version(target)  # before the model is read
+    rewriter = open_rewriter(load(full_precision_model), minimum_deployment_target=target)
     records, decisions = rewrite_weights(rewriter, config, progress=progress)
     if any(decision.form for decision in decisions):
-        record_settings(rewriter, settings_of(decisions))
+        record_settings(rewriter, settings_of(decisions, target))
     quantized = rewriter.finish()
     quantized.quantization_report = make_report(records, config, rewriter.bytes_before, rewriter.bytes_after)
     return quantized

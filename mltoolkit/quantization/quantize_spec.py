@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.quantization.config import QuantizationConfig
-from mltoolkit.quantization.modes import MODES, Job, read_back
+from mltoolkit.quantization.modes import MODES, Job, quantize, read_back
 from mltoolkit.quantization.plan import Decision, keep, plan_layers
+from mltoolkit.quantization.program_forms import group_axis
+from mltoolkit.quantization.program_tables import distinct_entries
 from mltoolkit.quantization.report import QuantizationReport, WeightRecord
 from mltoolkit.quantization.rewriting import SpecRewriter, WeightAccess
 from mltoolkit.quantization.sqnr import sqnr_db
@@ -108,7 +110,7 @@ def _keep_beyond_float16(rewriter: WeightAccess, decisions: list[Decision]) -> l
     reasons = [_beyond_float16(rewriter, decision) for decision in decisions]
     if not any(reasons):
         return decisions
-    if decisions[0].slot.alike:
+    if not decisions[0].slot.in_program:
         return keep(decisions, next(filter(None, reasons)))
     pairs = zip(decisions, reasons, strict=True)
     return [keep([decision], reason)[0] if reason else decision for decision, reason in pairs]
@@ -137,14 +139,8 @@ def apply_decision(rewriter: WeightAccess, decision: Decision) -> tuple[WeightRe
     if form is None:
         return make_record(decision, slot.bytes, None), decision
     values = rewriter.values(slot)
-    job = Job(
-        values=values,
-        form=form,
-        channel_axis=slot.channel_axis,
-        lut_function=decision.config.lut_function,
-        where=slot.where,
-    )
-    stored = decision.config.mode.quantize(job)
+    job = Job(values, form, slot, decision.config.lut_function)
+    stored = quantize(decision.config.mode, job)
     size = rewriter.write(slot, stored)
     return make_record(decision, size, sqnr_db(values, read_back(stored, job))), decision
 
@@ -153,7 +149,7 @@ def _with_needed_bits(rewriter: WeightAccess, decision: Decision, values: NDArra
     """The decision with the least number of bits whose table holds all different values of the weight."""
     assert decision.form is not None
     slot, most = decision.slot, decision.form.nbits
-    count = np.unique(values).size
+    count = distinct_entries(values, decision.form, group_axis(slot, decision.form))
     for nbits in range(1, most + 1):
         form = replace(decision.form, nbits=nbits)
         if count <= 1 << nbits and not rewriter.obstacle(slot, form):

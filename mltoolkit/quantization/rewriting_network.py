@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mltoolkit.errors import QuantizationError
 from mltoolkit.formats.bit_packing import packed_size
 from mltoolkit.formats.float_field import read_floats
 from mltoolkit.formats.networks import iter_network_layers, network_of
@@ -26,6 +27,7 @@ from mltoolkit.formats.weights import (
 )
 from mltoolkit.quantization.modes import Stored
 from mltoolkit.quantization.network_bias import BiasPlace, bias_place
+from mltoolkit.quantization.program_forms import Lack
 from mltoolkit.quantization.slots import Form, WeightSlot
 
 # The specification version that first allowed a way to store weights (Core ML of iOS 11.2 and 12).
@@ -101,11 +103,15 @@ class NetworkRewriter:
             return ""
         if field.storage is Storage.FLOATS:
             return "Core ML takes no codes here; 16 bits are possible"
-        if form.block_size or form.group_size:
+        if form.block_size or form.group_size or form.cluster_dim > 1 or form.channel_scale:
             return "neural networks have one scale or table for all, or a scale a channel"
         if field.counted and packed_size(field.count, form.nbits) * 8 // form.nbits != field.count:
             return f"its length could not be told from codes of {form.nbits} bits"
         return ""
+
+    def lacking(self, slot: WeightSlot, form: Form) -> Lack | None:
+        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        return None
 
     def size(self, slot: WeightSlot, form: Form) -> int:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
@@ -120,6 +126,8 @@ class NetworkRewriter:
         if isinstance(stored, (LinearCodes, TableCodes)):
             write_codes(target, stored)
             self._version = max(self._version, _CODES_VERSION)
+        elif not isinstance(stored, np.ndarray):
+            raise QuantizationError("neural networks store no weights in this form", where=slot.where)
         elif stored.dtype == np.float16:
             write_float16(target, stored)
             self._version = max(self._version, _FLOAT16_VERSION)
@@ -199,13 +207,14 @@ def _slot(field: WeightField, index: int, layer_index: int) -> WeightSlot:
         per_channel=field.per_channel,
         form=_form(field.params),
         layer_index=layer_index,
-        alike=True,
         where=field.where,
     )
 
 
 def _form(params: Any) -> Form | None:
     encoding, bits = encoding_of(params), bits_per_weight(params)
+    if encoding in (Encoding.LINEAR, Encoding.LOOKUP_TABLE) and not 1 <= bits <= 8:
+        return None
     if encoding is Encoding.FLOAT32:
         return Form("float32", bits)
     if encoding is Encoding.FLOAT16:
@@ -218,6 +227,6 @@ def _form(params: Any) -> Form | None:
     scale, bias = read_floats(linear, "scale"), read_floats(linear, "bias")
     # Code 2**(bits - 1) means zero in every channel, up to the rounding of float32.
     symmetric = bias.size == scale.size and bool(
-        (np.abs(bias + (1 << max(bits - 1, 0)) * scale.astype(np.float64)) <= 1e-6 * np.abs(bias)).all()
+        (np.abs(bias + (1 << (bits - 1)) * scale.astype(np.float64)) <= 1e-6 * np.abs(bias)).all()
     )
     return Form("linear", bits, per_channel=scale.size > 1, symmetric=symmetric)

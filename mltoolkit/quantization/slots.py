@@ -59,8 +59,9 @@ class WeightSlot:
         per_channel: whether Core ML takes a scale for each output channel.
         form: how it is stored now; None where that is none of the forms.
         layer_index: which of the layers with weights it belongs to; names may repeat.
-        alike: whether the floats of its layer must have one precision.
         where: stage, layer and weight, for messages.
+        in_program: whether it belongs to an ML Program, not to a neural network.
+        half: whether the program computes it in float16: scales and tables are float16 then.
         aliases: other names that it goes by: an ML Program's constant's, and those of other operations that use it.
         input_axis: the axis of the input channels.
     """
@@ -78,8 +79,9 @@ class WeightSlot:
     per_channel: bool
     form: Form | None
     layer_index: int
-    alike: bool
     where: str
+    in_program: bool = False
+    half: bool = False
     aliases: tuple[str, ...] = ()
     input_axis: int = 1
 

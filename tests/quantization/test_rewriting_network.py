@@ -16,7 +16,7 @@ from mltoolkit.formats.protobuf import new_model
 from mltoolkit.formats.weight_fields import iter_weight_fields
 from mltoolkit.formats.weights import read_weight
 from mltoolkit.quantization.config import QuantizationConfig
-from mltoolkit.quantization.modes import Job
+from mltoolkit.quantization.modes import Job, quantize
 from mltoolkit.quantization.plan import reason_to_stay
 from mltoolkit.quantization.rewriting import Form, SpecRewriter, WeightSlot, open_rewriter
 
@@ -47,8 +47,8 @@ def test_the_size_that_is_foretold_is_the_size_written(form: Form) -> None:
         mode = {"table": "kmeans", "linear": "linear", "float16": "linear"}[form.kind]
         config = QuantizationConfig(form.nbits, mode, per_channel=form.per_channel)
         assert config.form(slot) == form
-        job = Job(rewriter.values(slot), form, slot.channel_axis, None, slot.where)
-        assert rewriter.write(slot, config.mode.quantize(job)) == rewriter.size(slot, form)
+        job = Job(rewriter.values(slot), form, slot)
+        assert rewriter.write(slot, quantize(config.mode, job)) == rewriter.size(slot, form)
         assert SpecRewriter(rewriter.finish_spec()).slots[0].form == form
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mltoolkit.converters.ml_program import compressed_weights
-from mltoolkit.converters.ml_program.compressed_weights import (
+from mltoolkit.formats import compressed_weights
+from mltoolkit.formats.compressed_weights import (
     gather_places,
     look_up,
     shift_and_scale,
