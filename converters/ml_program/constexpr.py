@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mltoolkit.formats.compressed_weights import (
-    gather_places,
-    look_up,
-    shift_and_scale,
-    spread,
-)
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.parameters import choice, whole_number
 from mltoolkit.converters.ml_program.quantization_parameters import for_axis, numbers, optional_numbers
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.converters.ml_program.storage import affine_record, progression_record, sparse_record, table_record
 from mltoolkit.errors import InvalidModelError
+from mltoolkit.formats.compressed_weights import (
+    gather_places,
+    look_up,
+    shift_and_scale,
+    spread,
+)
 from mltoolkit.formats.mil_bits import packed_bytes, unpack_elements
 from mltoolkit.graph.quantization_record import Float16Record
 

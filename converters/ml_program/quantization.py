@@ -8,12 +8,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from mltoolkit.formats.compressed_weights import shift_and_scale
 from mltoolkit.converters.ml_program.context import MilContext
 from mltoolkit.converters.ml_program.quantization_parameters import for_axis, numbers, optional_numbers
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.converters.ml_program.storage import affine_record
 from mltoolkit.errors import InvalidModelError
+from mltoolkit.formats.compressed_weights import shift_and_scale
 from mltoolkit.formats.mil_types import TensorType
 from mltoolkit.graph.builder import Dimension
 

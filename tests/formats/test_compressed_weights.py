@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats import compressed_weights
 from mltoolkit.formats.compressed_weights import (
     gather_places,
@@ -18,7 +19,6 @@ from mltoolkit.formats.compressed_weights import (
     shift_and_scale,
     spread,
 )
-from mltoolkit.errors import InvalidModelError
 
 # (blocks, elements of a block) for each axis.
 BLOCKS = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=1, max_size=4)

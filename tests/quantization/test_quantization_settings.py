@@ -137,9 +137,9 @@ def test_what_a_model_records_does_the_same_again(defaults: Any, layers: Any, nb
     assert QuantizationSettings.from_json(given_settings.to_json()) == given_settings
     source = spec_of_four()
     recorded, made = [], []
-    for settings in (given_settings, None):
+    for chosen in (given_settings, None):
         rewriter = SpecRewriter(source)
-        config = QuantizationConfig(nbits, settings=settings or recorded[0])
+        config = QuantizationConfig(nbits, settings=chosen or recorded[0])
         _, decisions = rewrite_weights(rewriter, config)
         recorded.append(QuantizationSettings.from_json(settings_of(decisions).to_json()))
         made.append(rewriter.finish_spec().SerializeToString(deterministic=True))
