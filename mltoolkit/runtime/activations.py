@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_log = logging.getLogger(__name__)
 
 
 class _Place:
@@ -29,23 +32,32 @@ class _File:
     """A temporary file that is gone once nothing in it is wanted any more."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="mltoolkit-", suffix=".activations")  # noqa: SIM115
+        # Without a buffer a full disk shows at once.
+        self._file = tempfile.TemporaryFile(prefix="mltoolkit-", suffix=".activations", buffering=0)  # noqa: SIM115
         self._end = 0
         self._lock = threading.Lock()
 
     def append(self, array: NDArray[Any]) -> int:
+        """Write an array behind all others; where it starts."""
+        rest = array.reshape(-1).view(np.uint8).data
         with self._lock:
             start = self._end
             self._file.seek(start)
-            self._file.write(array.reshape(-1).view(np.uint8).data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
             self._end += array.nbytes
             return start
 
     def read_into(self, array: NDArray[Any], start: int) -> None:
+        """Fill an array with what was written there."""
+        rest = array.reshape(-1).view(np.uint8).data
         with self._lock:
             self._file.seek(start)
-            data = self._file.read(array.nbytes)
-        array.reshape(-1).view(np.uint8)[:] = np.frombuffer(data, dtype=np.uint8)
+            while rest:
+                count = self._file.readinto(rest)
+                if not count:
+                    raise OSError("a temporary file has become shorter")
+                rest = rest[count:]
 
 
 class ActivationStore:
@@ -98,7 +110,15 @@ class ActivationStore:
             if self._held + array.nbytes <= self._memory:
                 self._held += array.nbytes
                 return array
-            if self._file is None:
-                self._file = _File()
             file = self._file
-        return _Place(file, array)
+        try:
+            if file is None:
+                with self._lock:
+                    file = self._file = self._file or _File()
+            return _Place(file, array)
+        except OSError as error:
+            _log.warning("activations stay in memory: they cannot be written to a temporary file: %s", error)
+            with self._lock:
+                self._held += array.nbytes
+                self._memory = max(self._memory, self._held)
+            return array
