@@ -16,7 +16,8 @@ border:1px solid var(--line);border-radius:8px;padding:12px 16px;max-width:1100p
 .mlt h3{font-size:16px;margin:0 0 2px;color:var(--text)}
 .mlt h4{font-size:12px;margin:12px 0 4px;color:var(--muted);font-weight:600}
 .mlt p{margin:0 0 8px;color:var(--muted)}
-.mlt table{border-collapse:collapse;margin:0;border:0;font-size:12px;background:none}
+.mlt table{border-collapse:collapse;margin:0;border:0;font-size:12px;background:none;table-layout:auto;width:auto}
+.mlt tr{background:none;border:0}
 .mlt th,.mlt td{text-align:left;padding:3px 14px 3px 0;border:0;border-bottom:1px solid var(--line);vertical-align:top;
 background:none;color:var(--text);overflow-wrap:anywhere;white-space:normal}
 .mlt th{color:var(--muted);font-weight:600;overflow-wrap:normal}
@@ -33,6 +34,9 @@ box-sizing:border-box;overflow-wrap:anywhere}
 .mlt figure img{max-width:100%;height:auto;border-radius:4px;display:block;margin:0 auto 6px}
 .mlt figcaption b{display:block}
 """.strip().replace("\n", "")
+# Three times the class: the rules of JupyterLab and VS Code for tables, which would centre them and turn their cells to
+# the right, are of a lower rank then.
+_CSS = _CSS.replace(".mlt", ".mlt.mlt.mlt")
 
 STYLE = (
     f".mlt{{{variables(LIGHT)}}}@media(prefers-color-scheme:dark){{.mlt{{{variables(DARK)}}}}}"

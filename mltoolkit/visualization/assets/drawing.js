@@ -2,7 +2,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const data = JSON.parse(document.getElementById("data").textContent);
 const view = { x: 0, y: 0, scale: 1 };
-const LOWEST = 0.02, HIGHEST = 3;
+const LOWEST = 0.003, HIGHEST = 3;
 const stage = document.getElementById("stage");
 const world = document.getElementById("world");
 
@@ -143,21 +143,21 @@ const map = document.getElementById("map"), mapView = document.getElementById("m
 let mapScale = 1;
 function drawMap() {
   const most = stage.clientHeight - 24;
-  mapScale = Math.min(most / data.height, 72 / data.width);
+  mapScale = most / data.height;
   map.hidden = data.height < 3 * stage.clientHeight || most < 60;
   if (map.hidden) return;
   const canvas = map.querySelector("canvas"), ratio = window.devicePixelRatio || 1;
-  const width = Math.max(28, data.width * mapScale), height = data.height * mapScale;
+  // Its width is its own: true to scale it would be a line.
+  const width = 52, height = most, across = width / data.width;
   canvas.width = width * ratio;
   canvas.height = height * ratio;
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
   const pen = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
   pen.scale(ratio, ratio);
-  pen.translate((width - data.width * mapScale) / 2, 0);
   for (const node of data.nodes) {
     pen.fillStyle = style.getPropertyValue(node.inside ? "--raised" : `--${node.f}`);
-    pen.fillRect(node.x * mapScale, node.y * mapScale, Math.max(2, node.w * mapScale), Math.max(1, node.h * mapScale - 0.5));
+    pen.fillRect(node.x * across, node.y * mapScale, Math.max(2, node.w * across), Math.max(1, node.h * mapScale - 0.5));
   }
 }
 function showOnMap() {
