@@ -150,7 +150,7 @@ def quantize_calibrated(
     result = chosen.model
     plain = make_report(
         chosen.calibrated.records,
-        config,
+        chosen.config,
         chosen.calibrated.rewriter.bytes_before,
         chosen.calibrated.rewriter.bytes_after,
     )

@@ -114,18 +114,18 @@ class Bench:
             name=name,
             bits_per_weight=8 * sum(record.bytes_after for record in rated) / max(weights, 1),
             model_bytes=rewriter.bytes_after,
-            divergence=self._divergence(calibrated.graphs, calibration.feeds),
+            divergence=self._divergence(calibrated.graphs),
             agreement=agreement,
             samples=samples,
             held_out=self._apart is not None,
         )
         return Trial(config, calibrated, point, model)
 
-    def _divergence(self, graphs: Mapping[str, ModelGraph], feeds: CalibrationFeeds) -> float:
-        """The sum over all networks."""
+    def _divergence(self, graphs: Mapping[str, ModelGraph]) -> float:
+        """The sum over all networks, on all samples that are not held out."""
         return sum(
             divergence(stage.graph, self._reference(stage), run_graph(graphs[name], stage.feeds))
-            for name, stage in feeds.stages.items()
+            for name, stage in self.feeds.stages.items()
         )
 
     def _agreement(self, graphs: Mapping[str, ModelGraph]) -> tuple[float | None, int]:
