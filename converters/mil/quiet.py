@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from mltoolkit.converters.mil.blob_writer import blob_writer
 from mltoolkit.converters.mil.coremltools_fixes import put_right
 
 # coremltools keeps names, symbols and the current block in globals: one conversion at a time.
@@ -32,6 +33,7 @@ def quiet_coremltools() -> Iterator[None]:
             stack.callback(setattr, module, name, getattr(module, name))
             setattr(module, name, _no_bar)
         stack.enter_context(put_right())
+        stack.enter_context(blob_writer())
         # Symbols of a conversion that failed must not meet those of the next.
         stack.callback(converter._reset_conversion_state)
         yield
