@@ -43,6 +43,38 @@ def test_quantize_notebook(project: Path) -> None:
     assert sizes == sorted(sizes, reverse=True)
 
 
+needs_plots = pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs matplotlib")
+needs_ssim = pytest.mark.skipif(find_spec("skimage") is None, reason="needs scikit-image")
+
+
+@needs_plots
+def test_find_the_layer_notebook(project: Path) -> None:
+    text = run_notebook(project / "examples" / "find_the_layer.ipynb", project)
+    assert "conv2 is the first below 20.0 dB" in text
+    loss = re.search(r"^conv2 loses most: (\d+\.\d) dB$", text, re.MULTILINE)
+    assert loss and float(loss[1]) > 20, text
+    sizes = re.findall(r"^conv2 with (\d) bits?: ([\d,]+) bytes, top-1 agreement (\d+\.\d)%$", text, re.MULTILINE)
+    assert [bits for bits, *_ in sizes] == ["1", "6"], text
+    assert float(sizes[0][2]) < 60 and float(sizes[1][2]) >= 99
+    small, better = (int(size.replace(",", "")) for _, size, _ in sizes)
+    assert small < better < 1.2 * small
+    assert "layers.png report.html report.json" in text
+    assert re.search(r"^\d became \d \d+ times$", text, re.MULTILINE)
+
+
+def test_upgrade_notebook(project: Path) -> None:
+    text = run_notebook(project / "examples" / "upgrade.ipynb", project)
+    assert "digits.mlmodel (Core ML) → .mlpackage float32" in text
+    assert "top-1 agreement 100.0% of 500 pictures" in text
+    assert "All layers give exactly the same." in text
+    half = re.search(r"^([\d,]+) → ([\d,]+) bytes, top-1 agreement (\d+\.\d)%$", text, re.MULTILINE)
+    assert half, text
+    before, after = (int(half[place].replace(",", "")) for place in (1, 2))
+    assert after < 0.6 * before and float(half[3]) >= 99
+    assert re.search(r"^7$", text, re.MULTILINE)
+    assert "neuralNetworkClassifier, top-1 agreement 100.0%" in text
+
+
 needs_keras = pytest.mark.skipif(
     find_spec("keras") is None or find_spec("torch") is None, reason="needs Keras and torch"
 )
