@@ -40,7 +40,7 @@ ALLOWED = {
     "swift_package": {"errors", "formats", "custom_layers", "runtime", "model"},
     "visualization": {"errors", "formats", "markup", "graph", "converters", "model", "quantization"},
     "digits": {"errors", "formats", "model", "quantization", "comparison"},
-    "sweeps": {"errors", "formats", "markup", "runtime", "model", "quantization", "comparison"},
+    "sweeps": {"errors", "formats", "markup", "runtime", "model", "quantization", "comparison", "calibration"},
     "cli": {
         "errors",
         "formats",

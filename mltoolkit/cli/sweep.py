@@ -26,7 +26,11 @@ def sweep(
     ],
     mode: Annotated[
         list[str] | None,
-        typer.Option("--mode", "-m", help="A mode to try; may be repeated. linear and kmeans by default."),
+        typer.Option(
+            "--mode",
+            "-m",
+            help="A mode to try; may be repeated. Default: linear, kmeans, and both calibrated with --calibration.",
+        ),
     ] = None,
     bits: Annotated[
         str | None,
@@ -35,7 +39,8 @@ def sweep(
         ),
     ] = None,
     calibration: Annotated[
-        str | None, typer.Option(metavar="PICTURES", help="What calibrated modes see; other pictures than PICTURES.")
+        str | None,
+        typer.Option(metavar="PICTURES", help="What calibrated modes look at; other pictures than PICTURES."),
     ] = None,
     crop: Annotated[str, typer.Option(help="How pictures are fitted: whole or center.")] = "whole",
     keep_models: Annotated[
@@ -54,15 +59,14 @@ def sweep(
 
     What was interrupted goes on where it stopped.
     """
-    from mltoolkit.sweeps.driver import MODES
-    from mltoolkit.sweeps.driver import sweep as run_sweep
+    from mltoolkit.sweeps import sweep as run_sweep
 
     import_custom_layers(custom_layers)
     report = run_sweep(
         model,
         sample_data,
         output,
-        modes=mode or MODES,
+        modes=mode or None,
         bits=_numbers(bits) if bits is not None else None,
         calibration_data=calibration,
         crop=crop,  # type: ignore[arg-type]  # sweep checks it

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MODES = ("linear", "kmeans")
+CALIBRATED_MODES = ("calibrated_linear", "calibrated_kmeans")
 BITS = (8, 6, 4, 3, 2, 1)
 #: Of models that make pictures: what the eye can tell apart.
 PICTURE_BITS = (8, 4, 3, 2)
@@ -42,7 +43,7 @@ def sweep(
     sample_data: Any,
     folder: str | os.PathLike[str],
     *,
-    modes: Sequence[str] = MODES,
+    modes: Sequence[str] | None = None,
     bits: Sequence[int] | None = None,
     recipes: Sequence[Recipe] | None = None,
     calibration_data: Any = None,
@@ -67,7 +68,8 @@ def sweep(
         model: the reference: a Model, or anything that ``mltoolkit.load`` takes.
         sample_data: as for ``compare_models``; an iterator is read into memory.
         folder: where results are kept; made if it is not there.
-        modes: names of methods, see ``mltoolkit.sweeps.METHODS``.
+        modes: names of methods, see ``mltoolkit.sweeps.METHODS``; linear and kmeans by default, and with
+            calibration data also calibrated_linear and calibrated_kmeans.
         bits: numbers of bits; 8, 6, 4, 3, 2 and 1 by default, and 8, 4, 3 and 2 for models that make pictures. Each
             mode takes those that it knows.
         recipes: recipes of your own in place of modes and bits.
@@ -98,7 +100,9 @@ def sweep(
     reference = load(model)
     makes_pictures = picture_output(reference.outputs) is not None
     if recipes is None:
-        recipes = recipes_of(modes, bits if bits is not None else PICTURE_BITS if makes_pictures else BITS)
+        if modes is None:
+            modes = MODES if calibration_data is None else MODES + CALIBRATED_MODES
+        recipes = recipes_of(modes, bits if bits is not None else PICTURE_BITS if makes_pictures else BITS, crop)
     _check_recipes(recipes, calibration_data)
     sample_data, calibration_data = _kept(sample_data), _kept(calibration_data)
     stream = open_samples(sample_data, reference.inputs)

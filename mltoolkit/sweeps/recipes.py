@@ -11,9 +11,11 @@ from mltoolkit.errors import ArgumentError, did_you_mean
 
 if TYPE_CHECKING:
     from mltoolkit.model import Model
+    from mltoolkit.runtime.images import Crop
 
-#: Makes the smaller model from the model, the bits a weight, and the calibration data (None for methods without).
-Quantize = Callable[["Model", int, Any], "Model"]
+#: Makes the smaller model from the model, the bits a weight, the calibration data (None for methods without) and how
+#: pictures are fitted.
+Quantize = Callable[["Model", int, Any, "Crop"], "Model"]
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,24 @@ class Method:
     calibrated: bool = False
 
 
-def _quantize_weights(mode: str, model: Model, nbits: int, calibration_data: Any) -> Model:
+def _quantize_weights(mode: str, model: Model, nbits: int, calibration_data: Any, crop: Crop) -> Model:
     from mltoolkit.quantization import quantize_weights
 
     return quantize_weights(model, nbits, mode)
 
 
+def _quantize_calibrated(mode: str, model: Model, nbits: int, calibration_data: Any, crop: Crop) -> Model:
+    from mltoolkit.calibration.quantize import quantize_calibrated
+
+    return quantize_calibrated(model, calibration_data, nbits=nbits, quantization_mode=mode, crop=crop)
+
+
 def _weights(mode: str, bits: Sequence[int]) -> Method:
     return Method(mode, bits, functools.partial(_quantize_weights, mode))
+
+
+def _calibrated(mode: str, bits: Sequence[int]) -> Method:
+    return Method(f"calibrated_{mode}", bits, functools.partial(_quantize_calibrated, mode), calibrated=True)
 
 
 #: Every method there is; a new one is one line here.
@@ -54,6 +66,10 @@ METHODS: dict[str, Method] = {
         _weights("kmeans", range(1, 9)),
         _weights("linear_lut", range(1, 9)),
         Method("float16", (16,), functools.partial(_quantize_weights, "linear")),
+        _calibrated("linear", range(1, 9)),
+        _calibrated("linear_symmetric", range(2, 9)),
+        _calibrated("kmeans", range(1, 9)),
+        _calibrated("linear_lut", range(1, 9)),
     )
 }
 
@@ -82,8 +98,13 @@ class Recipe:
         return f"{self.mode} {self.nbits} bit{'s' * (self.nbits != 1)}"
 
 
-def recipes_of(modes: Iterable[str], bits: Iterable[int]) -> tuple[Recipe, ...]:
+def recipes_of(modes: Iterable[str], bits: Iterable[int], crop: Crop = "whole") -> tuple[Recipe, ...]:
     """Every mode at every number of bits that it knows.
+
+    Args:
+        modes: names in ``METHODS``.
+        bits: numbers of bits.
+        crop: how calibrated modes fit pictures: "whole" or "center".
 
     Raises:
         ArgumentError: there is no such mode, or no mode knows one of the numbers.
@@ -99,7 +120,7 @@ def recipes_of(modes: Iterable[str], bits: Iterable[int]) -> tuple[Recipe, ...]:
         method = METHODS[mode]
         # What has one number of bits only, such as float16, needs not be asked for by that number.
         numbers = [nbits for nbits in wanted if nbits in method.bits] if len(method.bits) > 1 else method.bits
-        found += [_recipe(method, nbits) for nbits in numbers]
+        found += [_recipe(method, nbits, crop) for nbits in numbers]
     known = {recipe.nbits for recipe in found}
     for nbits in wanted:
         if nbits not in known:
@@ -107,8 +128,8 @@ def recipes_of(modes: Iterable[str], bits: Iterable[int]) -> tuple[Recipe, ...]:
     return tuple(found)
 
 
-def _recipe(method: Method, nbits: int) -> Recipe:
+def _recipe(method: Method, nbits: int, crop: Crop) -> Recipe:
     def make(model: Model, calibration_data: Any) -> Model:
-        return method.quantize(model, nbits, calibration_data)
+        return method.quantize(model, nbits, calibration_data, crop)
 
     return Recipe(method.name, nbits, make, method.options, method.calibrated)
