@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mltoolkit.errors import MLToolkitError
 from mltoolkit.formats.features import Feature, Interface, read_interface
 from mltoolkit.formats.ml_program import function_name, function_names
 from mltoolkit.formats.summary import ModelSummary, summarize
@@ -45,11 +46,6 @@ class ModelDescription:
     def weights_dir(self) -> Path | None:
         """The folder of weight files of an ML Program that was loaded from a package."""
         return self._weights.folder
-
-    @property
-    def weight_files(self) -> WeightFolder:
-        """The weight files that ML Programs read, mapped."""
-        return self._weights
 
     @property
     def weights(self) -> WeightFolder:
@@ -111,9 +107,12 @@ class ModelDescription:
         return int(self._spec.ByteSize()) + self._weights.size
 
     def _repr_html_(self) -> str:
-        from mltoolkit.markup.model_card import model_card
+        from mltoolkit.markup.model_card import broken_card, model_card
 
-        return model_card(self.summary(), self.name, self.size)
+        try:
+            return model_card(self.summary(), self.name, self.size)
+        except MLToolkitError as error:
+            return broken_card(self.name or self.kind, error)
 
     def __repr__(self) -> str:
         inputs = ", ".join(feature.name for feature in self.inputs)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Function, Layers, ModelPath, import_custom_layers
-from mltoolkit.markup.text import bytes_text
+from mltoolkit.cli.options import Function, Json, Layers, ModelPath, import_custom_layers
+from mltoolkit.cli.printing import print_json
+from mltoolkit.markup.text import bytes_text, shown
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,6 +27,7 @@ def visualize(
     ] = "",
     function: Function = "",
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output.")] = False,
+    as_json: Json = False,
     custom_layers: Layers = None,
 ) -> None:
     """Show a model's layers as a graph in one HTML file: shapes, parameters, weights with histograms."""
@@ -40,4 +42,11 @@ def visualize(
     import_custom_layers(custom_layers)
     before = load(original) if original else None
     page = make(load(model, function_name=function), output, compared_with=before)
-    typer.echo(f"{output}: {bytes_text(len(page.html.encode()))}")
+    size = len(page.html.encode())
+    if as_json:
+        print_json({"output": output, "bytes": size, "remarks": page.remarks})
+        return
+    # Remarks may quote names of the file, which may hold anything.
+    for remark in page.remarks:
+        typer.echo(shown(remark, 1000))
+    typer.echo(f"{output}: {bytes_text(size)}")

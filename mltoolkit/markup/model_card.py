@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mltoolkit.errors import MLToolkitError
 from mltoolkit.formats.feature_text import describe
 from mltoolkit.formats.features import Feature
 from mltoolkit.formats.layer_summary import WeightTotal
@@ -36,6 +37,11 @@ def model_card(summary: ModelSummary, name: str, size: int) -> str:
         _parts("Stages of the pipeline", summary.stages),
         _parts("Functions", summary.functions),
     )
+
+
+def broken_card(name: str, error: MLToolkitError) -> str:
+    """HTML of a model that cannot be summarized: why not."""
+    return card(heading(name, f"This model cannot be read: {error}"))
 
 
 def _facts(summary: ModelSummary) -> Iterable[tuple[str, object]]:

@@ -48,7 +48,7 @@ def model_graph(model: Model, title: str = "") -> tuple[LayerGraph, tuple[str, .
         for argument in message.inputs:
             if not graph.knows(argument.name):
                 graph.enter(argument.name, "")
-        program_graph(message, function, graph, shapes, model.weight_files)
+        program_graph(message, function, graph, shapes, model.weights)
     described = {feature.name: feature for feature in model.outputs}
     for node in graph.nodes:
         if node.kind == "output" and node.name in described:

@@ -113,7 +113,7 @@ def _worst(nodes: list[Node]) -> list[tuple[int, int]]:
         (weight.sqnr_db, index, place)
         for index, node in enumerate(nodes)
         for place, weight in enumerate(node.weights[:_WEIGHTS])
-        if weight.sqnr_db is not None and weight.sqnr_db != math.inf
+        if weight.sqnr_db is not None and weight.sqnr_db != math.inf and not weight.shared_with
     ]
     return [(index, place) for _, index, place in sorted(measured)[:_WORST]]
 

@@ -28,11 +28,13 @@ class Visualization:
     Attributes:
         html: the whole page. It loads nothing from anywhere.
         name: the model's name.
+        remarks: what the page says of itself: why shapes are missing, or how many weights have an original.
     """
 
-    def __init__(self, html: str, name: str) -> None:
+    def __init__(self, html: str, name: str, remarks: tuple[str, ...] = ()) -> None:
         self.html = html
         self.name = name
+        self.remarks = remarks
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page to a file, replacing what is there.
@@ -90,7 +92,8 @@ def visualize(model: Any, path: str | os.PathLike[str] | None = None, *, compare
     found = [*remarks]
     if original is not None:
         found.append(_match_remark(shown, original, graph, matched))
-    page = Visualization(make_page(page_data(shown, graph, make_picture(graph), found)), shown.name or shown.kind)
+    html = make_page(page_data(shown, graph, make_picture(graph), found))
+    page = Visualization(html, shown.name or shown.kind, tuple(found))
     if target is not None:
         page.save(target)
     return page
@@ -119,7 +122,7 @@ def _check_size(graph: LayerGraph) -> None:
 
 
 def _match_remark(model: Model, original: Model, graph: LayerGraph, matched: int) -> str:
-    count = sum(len(node.weights) for _, node in graph.walk())
+    count = sum(not weight.shared_with for _, node in graph.walk() for weight in node.weights)
     if count and not matched:
         raise ArgumentError(
             f"none of the {count} weights have a layer of the same name and shape in the original",

@@ -28,7 +28,7 @@ def look_at_weights(graph: LayerGraph, original: LayerGraph | None, report: Quan
         report: what quantization measured, used where there is no original.
 
     Returns:
-        How many weights have an original.
+        How many weights have an original; one that several layers use counts once.
     """
     originals = {key: weight for key, _, weight in _weights(original)} if original is not None else {}
     measured = _measured(report)
@@ -42,7 +42,7 @@ def look_at_weights(graph: LayerGraph, original: LayerGraph | None, report: Quan
         except MLToolkitError as error:
             weight.remark = str(error)
             continue
-        matched += before is not None
+        matched += before is not None and not weight.shared_with
         if weight.sqnr_db is None:
             weight.sqnr_db = measured.get((key[0], key[1], key[3]))
     return matched

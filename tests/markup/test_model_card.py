@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mil_programs import Ref, add_operation, new_program
 from test_markup import Page
 
 from mltoolkit.digits import digit_model_path
@@ -55,3 +57,12 @@ def test_hostile_texts_are_shown_as_text_and_cut() -> None:
     page = Page(html)
     assert "script" not in page.tags and page.text.count(evil) == 3
     assert len(html) < 20_000, len(html)
+
+
+def test_a_model_that_cannot_be_summarized_says_why() -> None:
+    spec, block = new_program({"x": ("float32", (2,))}, {"y": ("float32", (2,))})
+    add_operation(block, "const", {}, {"w": ("float32", (2,))}, {"val": np.zeros(2, np.float32)})
+    block.operations[0].attributes["val"].type.tensorType.dataType = 999
+    add_operation(block, "add", {"x": Ref("x"), "y": Ref("w")}, {"y": ("float32", (2,))})
+    page = Page(Model.from_spec(spec, name="<odd>")._repr_html_())
+    assert "cannot be read" in page.text and "<odd>" in page.text

@@ -93,6 +93,21 @@ def test_a_program_is_compared_with_its_original() -> None:
     assert weight_of(html, "y", "y")["shared"] == "s"
 
 
+def test_a_quantized_program_has_the_ratios_of_its_report(shared_data: Path) -> None:
+    original = load(shared_data / "coreml" / "basic_pitch_nmp.mlpackage")
+    small = quantize_weights(original, 4, "kmeans", minimum_deployment_target="iOS18")
+    changed = [record for record in small.quantization_report.records if record.sqnr_db is not None]
+    assert len(changed) > 5
+    alone, beside = visualize(small), visualize(small, compared_with=original)
+    assert alone.remarks == () and "weights are in both" in beside.remarks[0]
+    for record in changed:
+        found = [weight_of(shown.html, record.layer, record.weight) for shown in (alone, beside)]
+        # The page decodes the written file, where tables are float16: the last digit may differ.
+        for weight in found:
+            assert float(weight["db"].split()[0]) == pytest.approx(record.sqnr_db, abs=0.15)
+        assert found[0]["g"]["b"] == [] and sum(found[1]["g"]["b"]) == sum(found[1]["g"]["h"])
+
+
 def test_a_model_that_is_not_the_original_is_refused() -> None:
     spec = network_spec()
     relu(spec.neuralNetwork.layers, "only", "x", "y")
@@ -138,7 +153,9 @@ def test_the_command(tmp_path: Path) -> None:
     assert "weights are in both" in data_of(page.read_text(encoding="utf-8"))["remarks"][0]
     again = runner.invoke(app, arguments)
     assert isinstance(again.exception, ArgumentError) and "--force" in str(again.exception)
-    assert runner.invoke(app, [*arguments, "--force"]).exit_code == 0
+    done = runner.invoke(app, [*arguments, "--force", "--json"])
+    printed = json.loads(done.output)
+    assert printed["bytes"] == page.stat().st_size and "weights are in both" in printed["remarks"][0]
 
 
 def test_it_is_a_public_name() -> None:
