@@ -13,8 +13,7 @@ from mltoolkit.calibration.sensitivity import Candidate, measure_options
 from mltoolkit.calibration.sites import Site
 from mltoolkit.errors import QuantizationError
 from mltoolkit.quantization.config import QuantizationConfig
-from mltoolkit.quantization.plan import Decision
-from mltoolkit.quantization.quantize_spec import decided_layers
+from mltoolkit.quantization.plan import Decision, reason_to_stay
 from mltoolkit.quantization.rewriting import ModelRewriter
 from mltoolkit.quantization.slots import Form, WeightSlot
 
@@ -31,14 +30,12 @@ class Shares:
         options: the options of each weight, by the index of its slot.
         decisions: one for each of them; the form is that of most bits.
         others: the decisions on all other weights.
-        fixed_bytes: the bytes of the model's file besides these weights.
         weights: how many numbers these weights have.
     """
 
     options: dict[int, list[Option]]
     decisions: dict[int, Decision]
     others: list[Decision]
-    fixed_bytes: int
     weights: int
 
 
@@ -58,14 +55,17 @@ def find_shares(calibration: Calibration, config: QuantizationConfig, progress: 
     rewriter = calibration.open()
     forms: dict[int, list[Form]] = {}
     kept: dict[int, Decision] = {}
-    for nbits in config.mode.nbits:
-        if nbits in BITS:
-            for layer in decided_layers(rewriter, replace(config, nbits=nbits)):
-                for decision in layer:
-                    index = decision.slot.index
-                    kept[index] = decision if decision.form or index not in kept else kept[index]
-                    if decision.form is not None and decision.form not in forms.setdefault(index, []):
-                        forms[index].append(decision.form)
+    for nbits in [bits for bits in config.mode.nbits if bits in BITS]:
+        allowed = replace(config, nbits=nbits)
+        for slot in rewriter.slots:
+            own = allowed.of(slot)
+            form = own.form(slot) if own is not None else None
+            reason = "skipped by the settings" if form is None else reason_to_stay(rewriter, slot, form, allowed)
+            found = forms.setdefault(slot.index, [])
+            if form is not None and not reason and form not in found:
+                found.append(form)
+                kept[slot.index] = Decision(slot, form, own or allowed)
+            kept.setdefault(slot.index, Decision(slot, None, own or allowed, reason))
     forms = {index: own for index, own in forms.items() if own}
     if not forms:
         reasons = sorted({decision.reason for decision in kept.values()})
@@ -76,15 +76,14 @@ def find_shares(calibration: Calibration, config: QuantizationConfig, progress: 
     decisions = {index: kept[index] for index in forms}
     options = _measured(calibration, rewriter, decisions, forms, progress)
     options |= _estimated(rewriter, decisions, forms, options)
-    for index, own in options.items():
+    for index, possible in options.items():
         # A weight whose bits are settled must not stay as it is.
-        if len(own) > 1:
-            own.append(Option(None, decisions[index].slot.bytes, 0.0))
+        if len(possible) > 1:
+            possible.append(Option(None, decisions[index].slot.bytes, 0.0))
     return Shares(
         options,
         decisions,
         [decision for index, decision in kept.items() if index not in forms],
-        rewriter.bytes_before - sum(decision.slot.bytes for decision in decisions.values()),
         sum(decision.slot.count for decision in decisions.values()),
     )
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mltoolkit.calibration.one_thread import one_thread_a_product
 from mltoolkit.calibration.sites import Site
-from mltoolkit.calibration.statistics import InputStatistics, RowFrequencies
+from mltoolkit.calibration.statistics import Columns, InputStatistics, RowFrequencies
 from mltoolkit.runtime.sections import SectionedRun
 
 # Samples are summed up together until there are so many positions, or so many bytes of them.
@@ -35,18 +36,40 @@ def collect_statistics(
             statistics.add(x[0])
         return statistics
 
-    def columns(sample: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def columns(sample: int) -> tuple[Columns, Columns]:
         rng = np.random.default_rng((seed, site.slot.index, sample))
         x = site.read(run, sample)
         return site.columns(x, x if run_hat is run else site.read(run_hat, sample), rng, rows)
 
     with one_thread_a_product(), ThreadPoolExecutor(run.threads) as pool:
+        buffer, buffer_hat = _Buffer(pool), _Buffer(pool)
         for samples in _batches(site, run, rows):
             parts = list(pool.map(columns, samples))
-            joined = np.concatenate([part for part, _ in parts], axis=2)
-            joined_hat = joined if run_hat is run else np.concatenate([part for _, part in parts], axis=2)
+            joined = buffer.join([part for part, _ in parts])
+            joined_hat = joined if run_hat is run else buffer_hat.join([part for _, part in parts])
             statistics.add(joined, joined_hat, pool.map)
     return statistics
+
+
+class _Buffer:
+    """Puts columns side by side, in the same memory each time."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._held: Columns = np.empty((0, 0, 0), dtype=np.float32)
+
+    def join(self, parts: Sequence[Columns]) -> Columns:
+        """The columns of all parts, good until the next call."""
+        ends = list(itertools.accumulate(part.shape[2] for part in parts))
+        if self._held.shape[2] < ends[-1]:
+            self._held = np.empty((*parts[0].shape[:2], ends[-1]), dtype=np.float32)
+
+        def copy(part: Columns, end: int) -> None:
+            self._held[:, :, end - part.shape[2] : end] = part
+
+        for _ in self._pool.map(copy, parts, ends):
+            pass
+        return self._held[:, :, : ends[-1]]
 
 
 def _batches(site: Site, run: SectionedRun, rows: int) -> list[range]:

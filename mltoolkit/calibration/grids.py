@@ -49,6 +49,10 @@ class Grid(Protocol):
         """The grid whose values give the outputs the wanted power, given what they have; both (groups, outputs)."""
         ...
 
+    def halved(self: G) -> G:
+        """The grid with its numbers as float16 holds them."""
+        ...
+
 
 @dataclass(frozen=True)
 class TableGrid:
@@ -104,6 +108,10 @@ class TableGrid:
         """See :class:`Grid`; one factor for all."""
         return self if self.fixed else TableGrid(self.table * np.float32(_factors(wanted.sum(), found.sum())))
 
+    def halved(self) -> TableGrid:
+        """See :class:`Grid`."""
+        return replace(self, table=_half(self.table))
+
 
 @dataclass(frozen=True)
 class LinearGrid:
@@ -115,6 +123,7 @@ class LinearGrid:
         levels: 2 ** bits.
         symmetric: the bias is −levels / 2 · scale and stays so.
         inputs: of the weights; a block is inputs / blocks of them.
+        whole: the bias is −zero point · scale with a zero point that is a code.
     """
 
     scale: NDArray[np.float32]
@@ -122,22 +131,33 @@ class LinearGrid:
     levels: int
     symmetric: bool
     inputs: int
+    whole: bool = False
 
-    def _of(self, parameter: NDArray[np.float32], columns: Columns) -> NDArray[np.float32]:
+    @property
+    def zero_points(self) -> NDArray[np.float32]:
+        """The codes that stand for 0, of the scales' shape; whole numbers if they are so for the grid."""
+        points = np.divide(-self.bias, self.scale, out=np.zeros_like(self.bias), where=self.scale > 0)
+        return np.rint(points) if self.whole else points
+
+    def of_inputs(self, parameter: NDArray[np.float32], columns: Columns = _EVERYTHING) -> NDArray[np.float32]:
+        """Scales or biases for each of some inputs, or one for all of them."""
         if parameter.shape[-1] == 1:
             return parameter
         return np.repeat(parameter, self.inputs // parameter.shape[-1], axis=-1)[..., columns]
 
     def round(self, values: Weights, columns: Columns = _EVERYTHING) -> Codes:
         """See :class:`Grid`."""
-        scale, bias = self._of(self.scale, columns), self._of(self.bias, columns)
+        scale, bias = self.of_inputs(self.scale, columns), self.of_inputs(self.bias, columns)
         steps = np.divide(values - bias, scale, out=np.zeros_like(values), where=scale > 0)
+        if self.symmetric:
+            # Where all is zero, the code is that of zero.
+            steps = np.where(scale > 0, steps, self.levels // 2)
         codes: Codes = np.clip(np.rint(steps), 1 if self.symmetric else 0, self.levels - 1).astype(np.uint8)
         return codes
 
     def decode(self, codes: Codes, columns: Columns = _EVERYTHING) -> Weights:
         """See :class:`Grid`."""
-        return self._of(self.scale, columns) * codes + self._of(self.bias, columns)
+        return self.of_inputs(self.scale, columns) * codes + self.of_inputs(self.bias, columns)
 
     def refitted(self, problem: Problem, codes: Codes) -> LinearGrid:
         """Least squares for one scale and bias for each output (2 × 2 equations); others stay as they are."""
@@ -161,7 +181,20 @@ class LinearGrid:
         safe = np.where(fine, determinant, 1.0)
         scale = np.where(fine, (towards * total - mixed * constant) / safe, self.scale[..., 0])
         bias = np.where(fine, (along * constant - mixed * towards) / safe, self.bias[..., 0])
-        return self._with(scale, bias)
+        return self._with_whole_points(problem, codes, scale, bias) if self.whole else self._with(scale, bias)
+
+    def _with_whole_points(
+        self, problem: Problem, codes: Codes, scale: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> LinearGrid:
+        """The zero points nearest to those wanted, and for each the scale of least squares."""
+        wanted = np.divide(-bias, scale, out=self.zero_points[..., 0].astype(np.float64), where=scale > 0)
+        points = np.clip(np.rint(wanted), 0, self.levels - 1)
+        steps = codes - points[..., None].astype(np.float32)
+        weighted = steps @ problem.hessian
+        along = np.einsum("goi,goi->go", weighted, steps, dtype=np.float64)
+        towards = np.einsum("goi,goi->go", weighted, problem.target, dtype=np.float64)
+        best = np.divide(towards, along, out=np.zeros_like(along), where=along > 0)
+        return self._with(best, -points * best)
 
     def stretched(self, wanted: Power, found: Power) -> LinearGrid:
         """See :class:`Grid`; a factor for each output where it has a scale of its own, else one."""
@@ -171,6 +204,11 @@ class LinearGrid:
             self, scale=(self.scale * factors).astype(np.float32), bias=(self.bias * factors).astype(np.float32)
         )
 
+    def halved(self) -> LinearGrid:
+        """See :class:`Grid`."""
+        scale = _half(self.scale)
+        return replace(self, scale=scale, bias=-self.zero_points * scale if self.whole else _half(self.bias))
+
     def _with(self, scale: NDArray[np.float64], bias: NDArray[np.float64]) -> LinearGrid:
         good = scale > 0
         return replace(
@@ -178,6 +216,10 @@ class LinearGrid:
             scale=np.where(good, scale, self.scale[..., 0])[..., None].astype(np.float32),
             bias=np.where(good, bias, self.bias[..., 0])[..., None].astype(np.float32),
         )
+
+
+def _half(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+    return numbers.astype(np.float16).astype(np.float32)
 
 
 def _factors(wanted: Any, found: Any) -> NDArray[np.float64]:

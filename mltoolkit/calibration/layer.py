@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mltoolkit.calibration.grids import Grid, LinearGrid, TableGrid, Weights
+from mltoolkit.calibration.grids import Grid, TableGrid, Weights
 from mltoolkit.calibration.problem import make_problem
 from mltoolkit.calibration.sites import Site
 from mltoolkit.calibration.solver import ROUNDS, Solution, linear_grid, solve, table_grid
 from mltoolkit.calibration.statistics import InputStatistics, RowFrequencies
-from mltoolkit.formats.weights import LinearCodes, TableCodes
+from mltoolkit.calibration.stored import blocks_of_inputs, file_channels, grouped_codes, stored_codes
 from mltoolkit.quantization.lookup_table import custom_lut, linear_lut
+from mltoolkit.quantization.modes import Job, Stored, read_back
 from mltoolkit.quantization.plan import Decision
+from mltoolkit.quantization.program_forms import group_axis
 from mltoolkit.quantization.slots import Form
 
 # A layer with more inputs would need a matrix of more than 600 MB, and minutes to invert it.
@@ -34,7 +37,7 @@ class CalibratedWeight:
         output_snr_db: 10 log10 of the variance of the layer's output over that of its error, as the solver saw it.
     """
 
-    stored: LinearCodes | TableCodes
+    stored: Stored
     values: NDArray[np.float32]
     shift: NDArray[np.float32] | None
     output_snr_db: float
@@ -44,8 +47,12 @@ def obstacle(site: Site, form: Form) -> str:
     """Why a weight cannot be calibrated in a form: "" where it can."""
     if form.kind not in ("table", "linear"):
         return "floats need no calibration"
-    if form.cluster_dim > 1 or form.channel_scale or form.group_size or form.block_size:
-        return "calibration knows one table, or scales for the whole weight or for output channels"
+    if form.cluster_dim > 1 or form.channel_scale:
+        return "tables of vectors, and tables with a scale for each channel, are not calibrated"
+    if form.group_size and (site.groups > 1 or group_axis(site.slot, form) != site.slot.channel_axis):
+        return "its groups of channels are not those of the operation's outputs"
+    if form.block_size and not blocks_of_inputs(site, form):
+        return "its blocks are not runs of the operation's inputs"
     if site.inputs > MOST_INPUTS and not isinstance(site.new_statistics(), RowFrequencies):
         return f"{site.inputs} inputs are too many for their covariances"
     return ""
@@ -71,47 +78,70 @@ def calibrate_weight(
         rounds: how often to descend and refit.
     """
     matrix = site.matrix(weights)
+    form = decision.form
+    assert form is not None
     if isinstance(statistics, RowFrequencies):
-        return _looked_up(site, matrix, statistics, decision)
-    problem = make_problem(matrix, statistics, centred=centred)
-    solution = solve(problem, _grid(problem.target, problem.importance, decision), rounds)
-    found = solution.weights
+        # Rows that the calibration data never look up count a hundredth of the average row.
+        often = (statistics.frequency + _RARE / statistics.rows).astype(np.float32)
+        importance = np.broadcast_to(often, (matrix.shape[0], matrix.shape[2]))
+        power = float(np.einsum("goi,gi->", matrix**2, importance, dtype=np.float64))
+        solutions = [_nearest(matrix[:, rows], importance, site, decision) for rows in _parts(site, form)]
+    else:
+        problem = make_problem(matrix, statistics, centred=centred)
+        power = float(problem.power.sum())
+        parts = [problem] if not form.group_size else [problem.rows(rows) for rows in _parts(site, form)]
+        solutions = [solve(part, _grid(part.target, part.importance, site, decision), rounds) for part in parts]
+    stored = _stored(site, [_as_in_file(solution, site) for solution in solutions], form)
+    values = read_back(stored, Job(weights, form, site.slot, decision.config.lut_function))
     shift = None
-    if centred:
+    if centred and isinstance(statistics, InputStatistics):
+        found = site.matrix(values)
         mean = np.einsum("goi,gi->go", matrix, statistics.mean) - np.einsum("goi,gi->go", found, statistics.mean_hat)
         shift = mean.reshape(-1).astype(np.float32)
-    return _calibrated(site, solution, decision, shift, float(problem.power.sum()))
+    loss = sum(solution.loss for solution in solutions)
+    snr = 10 * math.log10(power / loss) if power > 0 and loss > 0 else math.inf
+    return CalibratedWeight(stored, values, shift, snr)
 
 
-def _looked_up(
-    site: Site, matrix: NDArray[np.float32], frequencies: RowFrequencies, decision: Decision
-) -> CalibratedWeight:
-    """A table of embeddings: nothing is multiplied, so that nothing can make up for an error; frequent rows count more.
-
-    Rows that the calibration data never look up count a hundredth of the average row.
-    """
-    often = frequencies.frequency + _RARE / frequencies.rows
-    importance = np.broadcast_to(often.astype(np.float32), (matrix.shape[0], matrix.shape[2]))
-    grid = _grid(matrix, importance, decision)
-    codes = grid.round(matrix)
-    error = (grid.decode(codes) - matrix) ** 2
-    solution = Solution(grid, codes, float(np.einsum("goi,gi->", error, importance, dtype=np.float64)))
-    return _calibrated(site, solution, decision, None, float(np.einsum("goi,gi->", matrix**2, importance)))
+def _nearest(target: Weights, importance: Weights, site: Site, decision: Decision) -> Solution:
+    """Rows of a table that is looked up: nothing is multiplied, so that nothing can make up for an error."""
+    grid = _grid(target, importance, site, decision)
+    codes = grid.round(target)
+    error = (grid.decode(codes) - target) ** 2
+    return Solution(grid, codes, float(np.einsum("goi,gi->", error, importance, dtype=np.float64)))
 
 
-def _calibrated(
-    site: Site, solution: Solution, decision: Decision, shift: NDArray[np.float32] | None, power: float
-) -> CalibratedWeight:
-    snr = 10 * math.log10(power / solution.loss) if power > 0 and solution.loss > 0 else math.inf
-    values = np.ascontiguousarray(site.from_matrix(solution.weights))
-    return CalibratedWeight(_stored(site, solution, decision), values, shift, snr)
+def _parts(site: Site, form: Form) -> list[NDArray[np.int32]]:
+    """The rows of the matrix that share a table, group by group of the file's channels."""
+    channels = file_channels(site) if form.group_size else np.arange(site.outputs, dtype=np.int32)
+    size = form.group_size or channels.size
+    return [channels[start : start + size] for start in range(0, channels.size, size)]
 
 
-def _grid(target: Weights, importance: Weights, decision: Decision) -> Grid:
+def _stored(site: Site, solutions: Sequence[Solution], form: Form) -> Stored:
+    if form.group_size:
+        return grouped_codes(site, solutions, _parts(site, form), form)
+    return stored_codes(site, solutions[0], form)
+
+
+def _as_in_file(solution: Solution, site: Site) -> Solution:
+    """Tables and scales as the program stores them."""
+    return replace(solution, grid=solution.grid.halved()) if site.slot.half else solution
+
+
+def _grid(target: Weights, importance: Weights, site: Site, decision: Decision) -> Grid:
     form, config = decision.form, decision.config
     assert form is not None
     if form.kind == "linear":
-        return linear_grid(target, importance, form.nbits, per_channel=form.per_channel, symmetric=form.symmetric)
+        return linear_grid(
+            target,
+            importance,
+            form.nbits,
+            per_channel=form.per_channel or bool(form.block_size),
+            symmetric=form.symmetric,
+            blocks=blocks_of_inputs(site, form) if form.block_size else 1,
+            whole=site.slot.in_program,
+        )
     if config.mode.own_table:
         assert config.lut_function is not None
         table, _ = custom_lut(config.lut_function, form.nbits, target, where=decision.slot.where)
@@ -119,25 +149,3 @@ def _grid(target: Weights, importance: Weights, decision: Decision) -> Grid:
     if config.mode.name == "linear_lut":
         return TableGrid(linear_lut(target, form.nbits)[0], fixed=True)
     return table_grid(target, importance, form.nbits)
-
-
-def _stored(site: Site, solution: Solution, decision: Decision) -> LinearCodes | TableCodes:
-    form, grid = decision.form, solution.grid
-    assert form is not None
-    codes = np.ascontiguousarray(site.from_matrix(solution.codes))
-    if isinstance(grid, TableGrid):
-        return TableCodes(codes.reshape(-1), form.nbits, grid.table)
-    assert isinstance(grid, LinearGrid)
-    if grid.scale.size == 1:
-        return LinearCodes(codes, form.nbits, grid.scale.reshape(1), grid.bias.reshape(1))
-    rows = file_channels(site)
-    return LinearCodes(codes, form.nbits, grid.scale.reshape(-1)[rows], grid.bias.reshape(-1)[rows])
-
-
-def file_channels(site: Site) -> NDArray[np.int32]:
-    """Which row of the (groups, outputs, inputs) matrix each output channel of the file is, flat over groups."""
-    numbers = np.arange(site.groups * site.outputs, dtype=np.int32).reshape(site.groups, site.outputs, 1)
-    matrix = np.ascontiguousarray(np.broadcast_to(numbers, (site.groups, site.outputs, site.inputs)))
-    along = np.moveaxis(site.from_matrix(matrix), site.slot.channel_axis, 0)
-    rows: NDArray[np.int32] = along.reshape(along.shape[0], -1)[:, 0]
-    return rows

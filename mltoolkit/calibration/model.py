@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.calibration.feeds import CalibrationFeeds, StageFeeds
-from mltoolkit.calibration.layer import CalibratedWeight, file_channels, obstacle
+from mltoolkit.calibration.layer import CalibratedWeight, obstacle
 from mltoolkit.calibration.network import Effort, calibrate_network
 from mltoolkit.calibration.sites import Site, copy_graph, find_sites
+from mltoolkit.calibration.stored import file_channels
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.model import Model
 from mltoolkit.quantization.config import QuantizationConfig

@@ -72,7 +72,7 @@ class Problem:
         power: NDArray[np.float64] = np.maximum(damped - self.damping * size, 0.0)
         return power
 
-    def rows(self, rows: slice) -> Problem:
+    def rows(self, rows: NDArray[np.integer]) -> Problem:
         """The problem of some of the outputs of every group; what was computed of H is shared."""
         return Problem(
             np.ascontiguousarray(self.target[:, rows]), self.hessian, self.damping, self.power[:, rows], self._factors

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from mltoolkit.calibration.model import Calibration, Progress
 from mltoolkit.calibration.trial import Bench, Trial
 from mltoolkit.errors import QuantizationError
 from mltoolkit.quantization.config import QuantizationConfig
+from mltoolkit.quantization.quantize_spec import rewrite_weights
 from mltoolkit.quantization.settings import QuantizationSettings
 from mltoolkit.quantization.settings_record import settings_of
 
@@ -26,8 +26,10 @@ _POWERS = (1.0, 0.5)
 # Rates that are tried to find the smallest model that keeps an agreement, in bits a weight.
 RATES = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.5)
 _CURVE_RATES = (2.0, 3.0, 4.0, 6.0)
-# What the metadata's entry grows by in bytes besides its text, and the lengths of messages that change.
+# What the file may grow by in bytes with other bits than the fewest: longer records, lengths of messages.
 _SLACK = 64
+# How often a budget is narrowed where the file came out larger than foreseen.
+_ATTEMPTS = 4
 
 
 class Search:
@@ -57,23 +59,21 @@ class Search:
         Raises:
             QuantizationError: there is none; the error tells the smallest possible.
         """
-        budget = most - self.shares.fixed_bytes - self._overhead()
-        for _ in range(4):
-            trial = self._best(budget)
-            if trial is None:
-                smallest = self.smallest()
-                raise QuantizationError(
-                    f"the model cannot be made to take {most:,} bytes; the smallest reachable takes {smallest:,}",
-                    fix=f"Give max_bytes={smallest} or more, or loosen what is skipped",
-                )
-            excess = trial.point.model_bytes - most
-            if excess <= 0:
+        budget = most - self._other_bytes() - _SLACK
+        fitting: list[Trial] = []
+        for _ in range(_ATTEMPTS):
+            tried = self._attempt(budget)
+            fitting += [trial for trial in tried if trial.point.model_bytes <= most]
+            best = tried[_least(tried)] if tried else None
+            if best is None or best in fitting:
                 break
-            _log.debug("%d bytes too many", excess)
-            self.trials.clear()
-            budget -= excess
-        else:
-            raise QuantizationError(f"no model of at most {most:,} bytes was found")
+            _log.debug("%d bytes too many", best.point.model_bytes - most)
+            budget = min(budget, self._weight_bytes(best)) - (best.point.model_bytes - most)
+        if not fitting:
+            fitting = [self._smallest_trial(most)]
+        # What came out too large was never a candidate.
+        self.trials = fitting
+        trial = fitting[_least(fitting)]
         if curve:
             self.draw_curve()
         return trial
@@ -84,13 +84,14 @@ class Search:
         Raises:
             QuantizationError: there is none.
         """
-        trial = self._best(int(bits_per_weight * self.shares.weights / 8))
-        if trial is None:
+        tried = self._attempt(int(bits_per_weight * self.shares.weights / 8))
+        if not tried:
             least = 8 * size(self._smallest()) / self.shares.weights
             raise QuantizationError(
                 f"the weights cannot be made to take {bits_per_weight} bits each; the least reachable is {least:.3f}",
                 fix=f"Give max_bits_per_weight={least + 0.001:.3f} or more",
             )
+        trial = tried[_least(tried)]
         if curve:
             self.draw_curve()
         return trial
@@ -104,8 +105,8 @@ class Search:
         low, high = 0, len(RATES) - 1
         while low <= high:
             middle = (low + high) // 2
-            trial = self._best(int(RATES[middle] * self.shares.weights / 8))
-            if trial is not None and (trial.point.agreement or 0.0) >= least:
+            tried = self._attempt(int(RATES[middle] * self.shares.weights / 8))
+            if any((trial.point.agreement or 0.0) >= least for trial in tried):
                 high = middle - 1
             else:
                 low = middle + 1
@@ -119,10 +120,6 @@ class Search:
             )
         return min(enough, key=lambda trial: trial.point.model_bytes)
 
-    def smallest(self) -> int:
-        """About the bytes of the smallest model that can be made."""
-        return size(self._smallest()) + self.shares.fixed_bytes + self._overhead()
-
     def draw_curve(self) -> None:
         """Try some rates with few samples, for the curve."""
         for rate in _CURVE_RATES:
@@ -133,11 +130,29 @@ class Search:
     def _smallest(self) -> Choice:
         return {key: min(own, key=lambda option: option.bytes) for key, own in self.shares.options.items()}
 
-    def _best(self, budget: int) -> Trial | None:
-        """The best model whose weights take so many bytes: mixed or uniform, as the calibration samples say."""
+    def _smallest_trial(self, most: int) -> Trial:
+        """The smallest model that can be made.
+
+        Raises:
+            QuantizationError: even that takes more bytes.
+        """
+        trial = self._trial("smallest", self._smallest())
+        smallest = trial.point.model_bytes
+        if smallest > most:
+            raise QuantizationError(
+                f"the model cannot be made to take {most:,} bytes; the smallest reachable takes {smallest:,}",
+                fix=f"Give max_bytes={smallest} or more, or loosen what is skipped",
+            )
+        return trial
+
+    def _attempt(self, budget: int) -> list[Trial]:
+        """Models whose weights take so many bytes: one with mixed bits and one with uniform bits, where there are such.
+
+        Of several ways to mix that many samples would have to tell apart, a few samples choose.
+        """
         mixed = [choice for power in _POWERS if (choice := self._allocate(power, budget)) is not None]
         if not mixed:
-            return None
+            return []
         uniform = self._uniform(budget)
         if uniform is not None:
             mixed.append(filled(self.shares.options, uniform[1], budget))
@@ -148,14 +163,20 @@ class Search:
         if uniform is not None:
             trials.append(self._trial(f"uniform {uniform[0]} bits", uniform[1]))
         self.trials += trials
-        return trials[_least(trials)]
+        return trials
 
     def _allocate(self, power: float, budget: int) -> Choice | None:
         options = self.shares.options
         if power == 1.0:
             return allocate(options, budget)
         bent = {key: [replace(option, loss=option.loss**power) for option in own] for key, own in options.items()}
-        return allocate(bent, budget)
+        choice = allocate(bent, budget)
+        if choice is None:
+            return None
+        # With their own losses again, so that equal choices are equal.
+        return {
+            key: next(option for option in options[key] if option.form == chosen.form) for key, chosen in choice.items()
+        }
 
     def _uniform(self, budget: int) -> tuple[int, Choice] | None:
         """The most bits that all weights can have alike."""
@@ -181,10 +202,20 @@ class Search:
         ]
         return settings_of([*decisions, *(replace(other, form=None) for other in self.shares.others)])
 
-    def _overhead(self) -> int:
-        """Bytes that the model grows by besides its weights: the metadata's entry and biases that are added."""
-        text = json.dumps(self._settings(self._smallest()).to_dict(), separators=(",", ":"))
-        return len(text.encode()) + len(json.dumps(self._bench.details)) + self._full.added_bias_bytes() + _SLACK
+    def _other_bytes(self) -> int:
+        """Bytes of a model's file besides the weights that share the budget: the smallest is written to see it."""
+        choice = self._smallest()
+        rewriter = self._full.open()
+        _, decisions = rewrite_weights(rewriter, self._configured(choice))
+        self._bench.record(rewriter, decisions)
+        rewriter.finish()
+        return rewriter.bytes_after - size(choice) + self._full.added_bias_bytes()
+
+    def _weight_bytes(self, trial: Trial) -> int:
+        """What the weights that share the budget take in a model."""
+        calibrated = trial.calibrated
+        pairs = zip(calibrated.decisions, calibrated.records, strict=True)
+        return sum(record.bytes_after for decision, record in pairs if decision.slot.index in self.shares.options)
 
 
 def _least(trials: Sequence[Trial]) -> int:

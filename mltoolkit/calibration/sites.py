@@ -163,9 +163,12 @@ class Site:
 
 def _named(graph: ModelGraph, name: str, where: str) -> ir.Node:
     for node in graph.model.graph:
-        for one in (node, *inner_nodes(node)):
-            if one.name == name:
-                return one
+        if node.name == name:
+            return node
+    for node in graph.model.graph:
+        for inner in inner_nodes(node):
+            if inner.name == name:
+                return inner
     raise ArgumentError(f"the graph has no node {name!r}", where=where)
 
 

@@ -13,6 +13,7 @@ from mltoolkit.calibration.rounding import compensated, descended
 from mltoolkit.quantization.kmeans import kmeans_1d
 
 ROUNDS = 4
+Bounds = NDArray[np.float64]
 # Shares of the whole range that a scale may cover: cutting off the rarest values makes the others finer.
 _SHARES = np.linspace(0.3, 1.0, 36)
 
@@ -84,6 +85,7 @@ def linear_grid(
     per_channel: bool = True,
     symmetric: bool = False,
     blocks: int = 1,
+    whole: bool = False,
 ) -> LinearGrid:
     """Scales and biases of least squared error among shares of the whole range.
 
@@ -94,6 +96,7 @@ def linear_grid(
         per_channel: one scale and bias for each output, else one for all.
         symmetric: about 0, which has a code of its own.
         blocks: how many scales share the inputs of an output; only with ``per_channel``.
+        whole: zero points must be codes.
     """
     groups, outputs, inputs = target.shape
     levels = 1 << nbits
@@ -108,6 +111,8 @@ def linear_grid(
     for share in _SHARES:
         step = share * (high - low) / (levels - (2 if symmetric else 1))
         offset = -(levels // 2) * step if symmetric else (low + high) / 2 - share * (high - low) / 2
+        if whole and not symmetric:
+            step, offset = _whole_points(step, offset, low, high, levels)
         error = _error(values, masses, step, offset, levels, symmetric)
         better = error < least
         scale, bias, least = (
@@ -115,7 +120,22 @@ def linear_grid(
             np.where(better, offset, bias),
             np.where(better, error, least),
         )
-    return LinearGrid(scale.astype(np.float32), bias.astype(np.float32), levels, symmetric, inputs)
+    return LinearGrid(scale.astype(np.float32), bias.astype(np.float32), levels, symmetric, inputs, whole)
+
+
+def _whole_points(
+    step: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    levels: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The nearest grid that has a code for 0; where the range is far from it, the step reaches there."""
+    reach = np.maximum(np.maximum(high, 0) - np.minimum(low, 0), 0) / (levels - 1)
+    apart = (low > 0) | (high < 0)
+    step = np.where(apart, reach, step)
+    point = np.clip(np.rint(np.divide(-offset, step, out=np.zeros_like(step), where=step > 0)), 0, levels - 1)
+    return step, -point * step
 
 
 def _error(

@@ -71,19 +71,20 @@ class InputStatistics:
 
     def _add_part(self, x: Columns, x_hat: Columns, groups: slice, rows: slice) -> None:
         hat, later = x_hat[groups, rows], slice(rows.start, None)
-        self._totals_hat[groups, rows] += hat.sum(axis=2, dtype=np.float64)
+        total_hat = _totals(hat)
+        self._totals_hat[groups, rows] += total_hat
         if x is x_hat:
             product = hat @ x_hat[groups].swapaxes(1, 2)
             self._crosses[groups, rows] += product
             self._products[groups, rows, later] += product[..., later]
             self._own[groups, rows, later] += product[..., later]
-            self._totals[groups, rows] += hat.sum(axis=2, dtype=np.float64)
+            self._totals[groups, rows] += total_hat
             return
         own = x[groups, rows]
         self._crosses[groups, rows] += own @ x_hat[groups].swapaxes(1, 2)
         self._products[groups, rows, later] += hat @ x_hat[groups, later].swapaxes(1, 2)
         self._own[groups, rows, later] += own @ x[groups, later].swapaxes(1, 2)
-        self._totals[groups, rows] += own.sum(axis=2, dtype=np.float64)
+        self._totals[groups, rows] += _totals(own)
 
     @property
     def second_moment(self) -> Moments:
@@ -144,3 +145,9 @@ class RowFrequencies:
     def frequency(self) -> Moments:
         """The share of the lookups that each row has, (rows,)."""
         return self._counts / max(self.count, 1)
+
+
+def _totals(columns: Columns) -> Columns:
+    """Sums over positions; NumPy adds pairwise, which loses no more than the products do."""
+    total: Columns = columns.sum(axis=2)
+    return total

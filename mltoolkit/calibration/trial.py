@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from mltoolkit.errors import ArgumentError
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.model import Model
 from mltoolkit.quantization.config import QuantizationConfig
+from mltoolkit.quantization.plan import Decision
+from mltoolkit.quantization.rewriting import ModelRewriter
 from mltoolkit.quantization.settings_record import record_settings, settings_of
 
 # (outputs of the float network, those of the quantized one) → how far they agree, 0 to 1; by name, for one sample.
@@ -98,9 +100,7 @@ class Bench:
         """
         calibrated = calibration.quantize(config, progress)
         rewriter = calibrated.rewriter
-        if any(decision.form for decision in calibrated.decisions):
-            settings = settings_of(calibrated.decisions)
-            record_settings(rewriter, replace(settings, method=METHOD, details=self.details))
+        self.record(rewriter, calibrated.decisions)
         model = rewriter.finish()
         pairs = zip(calibrated.decisions, calibrated.records, strict=True)
         rated = [
@@ -120,6 +120,11 @@ class Bench:
             held_out=self._apart is not None,
         )
         return Trial(config, calibrated, point, model)
+
+    def record(self, rewriter: ModelRewriter, decisions: Sequence[Decision]) -> None:
+        """Write into the metadata what was done, if anything was."""
+        if any(decision.form for decision in decisions):
+            record_settings(rewriter, replace(settings_of(decisions), method=METHOD, details=self.details))
 
     def _divergence(self, graphs: Mapping[str, ModelGraph]) -> float:
         """The sum over all networks, on all samples that are not held out."""
