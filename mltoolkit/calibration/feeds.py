@@ -118,7 +118,8 @@ def stage_feeds(model: Model, sample_data: Any, *, crop: Crop = "whole", limit: 
         model: the float model.
         sample_data: as for ``compare_models``: a folder, list or iterator.
         crop: how pictures are fitted, likewise.
-        limit: read so many samples at most.
+        limit: read so many samples at most, spread evenly over all where their number is known: in the order of a
+            folder, one class comes after the other.
 
     Returns:
         The inputs. Samples of other shapes than the most frequent ones, and unreadable pictures, are left out.
@@ -132,7 +133,7 @@ def stage_feeds(model: Model, sample_data: Any, *, crop: Crop = "whole", limit: 
     binder = _Binder(model, stream, crop)
     bound: list[tuple[str, dict[str, _BoundStage]]] = []
     unreadable = list(stream.unreadable)
-    for result in in_order(binder.bind, itertools.islice(stream.samples, limit), available_cores()):
+    for result in in_order(binder.bind, _limited(stream, limit), available_cores()):
         if isinstance(result, UnreadableInput):
             unreadable.append(result)
         else:
@@ -159,6 +160,13 @@ def stage_feeds(model: Model, sample_data: Any, *, crop: Crop = "whole", limit: 
         other_shapes=len(bound) - len(kept),
         source=stream.source,
     )
+
+
+def _limited(stream: SampleStream, limit: int | None) -> Iterable[Sample]:
+    if limit is None or stream.total is None or stream.total <= limit:
+        return itertools.islice(stream.samples, limit)
+    chosen = {int(index) for index in np.linspace(0, stream.total - 1, limit).round()}
+    return (sample for sample in stream.samples if sample.index in chosen)
 
 
 def _shapes(stages: Mapping[str, _BoundStage]) -> tuple[tuple[str, Shapes], ...]:
