@@ -60,6 +60,7 @@ class SectionedRun:
         self.threads = threads or available_cores()
         self._store = ActivationStore(len(feeds), memory)
         self._done: set[ir.Node] = set()
+        self._alive: dict[str, ir.Value] = {}
         self._inputs = {value.name or "": value for value in graph.model.graph.inputs}
         self._position = -1
         self._own: tuple[tuple[Any, ...], list[Step], list[str]] | None = None
@@ -119,7 +120,6 @@ class SectionedRun:
 
         for _ in self.each_sample(run):
             pass
-        self._done.update(section)
         return self.stop
 
     def each_sample(self, function: Callable[[int], _T]) -> Iterator[_T]:
@@ -177,15 +177,16 @@ class SectionedRun:
 
     def _alive_after(self, section: Sequence[ir.Node]) -> dict[str, ir.Value]:
         """What later nodes read, and the graph's outputs, of all that is made until then."""
-        done = self._done.union(section)
+        for node in section:
+            self._done.update((node, *inner_nodes(node)))
         outputs = set(self._graph.model.graph.outputs)
-        inside = {*done, *(inner for node in done for inner in inner_nodes(node))}
-        return {
+        made = [*self._alive.values(), *(value for node in section for value in node.outputs)]
+        self._alive = {
             value.name or "": value
-            for node in done
-            for value in node.outputs
-            if value in outputs or any(use.node not in inside for use in value.uses())
+            for value in made
+            if value in outputs or any(use.node not in self._done for use in value.uses())
         }
+        return self._alive
 
     def _run(self, steps: Sequence[Step], sample: int) -> dict[str, NDArray[Any]]:
         made: dict[str, NDArray[Any]] = {}
