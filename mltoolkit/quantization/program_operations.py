@@ -109,7 +109,7 @@ class OperationWriter:
         given = {
             "indices": self._array(pack_elements(stored.codes.reshape(-1), stored.nbits), "uint8"),
             "lut": self._floats(stored.table, element),
-            "shape": self._array(np.array(shape, dtype=np.uint32), "uint32"),
+            "shape": array_value(np.array(shape, dtype=np.uint32), "uint32", self._writer),
         }
         return self._operation("constexpr_lut_to_dense", given, element, shape)
 
@@ -154,7 +154,7 @@ class OperationWriter:
             given["mask"] = self._array(mask.astype(np.uint8), "uint1")
         else:
             given["mask"] = self._array(pack_elements(mask.reshape(-1).astype(np.uint8), 1), "uint8")
-            given["shape"] = self._array(np.array(shape, dtype=np.uint32), "uint32")
+            given["shape"] = array_value(np.array(shape, dtype=np.uint32), "uint32", self._writer)
         return self._operation("constexpr_sparse_to_dense", given, element, shape)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mltoolkit.formats.mil_types import TensorType
 from mltoolkit.formats.mil_value_writing import array_bytes
-from mltoolkit.formats.mil_values import stored_size
+from mltoolkit.formats.mil_values import read_value, stored_size
 from mltoolkit.formats.weight_blob import WeightFolder
 from mltoolkit.quantization.program_scan import Constant
 from mltoolkit.quantization.slots import Form, FormKind
@@ -89,6 +89,8 @@ def _table(constant: Constant, described: TensorType, size: int, channel_axis: i
 
 
 def _linear(constant: Constant, size: int, weights: WeightFolder, channel_axis: int | None) -> StoredForm:
+    if isinstance(constant.given.get("data"), tuple):
+        return _scaled_table(constant, size, weights, channel_axis)
     old = constant.operation.type == "constexpr_affine_dequantize"
     data = _type(constant, "quantized_data" if old else "data")
     if data is None or data.element.kind != "int":
@@ -111,9 +113,17 @@ def _linear(constant: Constant, size: int, weights: WeightFolder, channel_axis: 
     return StoredForm(bits, size, form)
 
 
-def _read(constant: Constant, name: str, weights: WeightFolder) -> Any:
-    from mltoolkit.formats.mil_values import read_value
+def _scaled_table(constant: Constant, size: int, weights: WeightFolder, channel_axis: int | None) -> StoredForm:
+    """A scale for each channel of what a table gives."""
+    inner = stored_form(constant.given["data"][0], weights, channel_axis)
+    scales = _sizes(_type(constant, "scale"))
+    along = [axis for axis, count in enumerate(scales) if count > 1]
+    plain = inner.form is not None and inner.form.kind == "table" and along == [channel_axis]
+    form = replace(inner.form, channel_scale=True) if plain and inner.form and "offset" not in constant.given else None
+    return StoredForm(inner.bits, size, form)
 
+
+def _read(constant: Constant, name: str, weights: WeightFolder) -> Any:
     given = constant.given[name]
     if isinstance(given, tuple):
         return np.asarray(given[0].read(weights))
