@@ -38,7 +38,7 @@ ALLOWED = {
     },
     "layer_checks": {"errors", "graph", "custom_layers", "converters", "runtime"},
     "swift_package": {"errors", "formats", "custom_layers", "runtime", "model"},
-    "visualization": {"errors", "formats", "markup", "graph", "converters", "model", "quantization"},
+    "visualization": {"errors", "formats", "markup", "custom_layers", "graph", "converters", "model", "quantization"},
     "digits": {"errors", "formats", "model", "quantization", "comparison"},
     "sweeps": {"errors", "formats", "markup", "runtime", "model", "quantization", "comparison", "calibration"},
     "cli": {

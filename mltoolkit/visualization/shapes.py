@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mltoolkit.errors import MLToolkitError
+from mltoolkit.errors import MissingCustomLayerError, MLToolkitError
 from mltoolkit.formats.features import ArrayFeature
 from mltoolkit.markup.text import shape_text
+from mltoolkit.visualization.beginning import before_missing_layer
 
 if TYPE_CHECKING:
-    from mltoolkit.graph.model_graph import GraphLayer
+    from mltoolkit.graph.model_graph import GraphLayer, ModelGraph
     from mltoolkit.model import Model
 
 # A size that the file leaves open is shown for an input of this many elements along it, as ``inspect`` does.
@@ -39,18 +40,37 @@ class RuntimeShapes:
             for feature in model.inputs
             if isinstance(feature, ArrayFeature) and 0 in feature.shape
         }
-        try:
-            graph = model.graph(shapes)
-        except MLToolkitError as error:
-            self.remark = f"Shapes are not shown: {error}"
+        graph = self._graph(model, shapes)
+        if graph is None:
             return
         if shapes:
             chosen = ", ".join(f"{name} {shape_text(shape)}" for name, shape in shapes.items())
-            self.remark = f"The model leaves sizes of its inputs open; shapes are shown for {chosen}."
+            self.remark += f" The model leaves sizes of its inputs open; shapes are shown for {chosen}."
+            self.remark = self.remark.strip()
         for value in graph.model.graph.inputs:
             if value.shape is not None:
                 self.inputs[value.name or ""] = shape_text(tuple(_size(size) for size in value.shape.dims))
         self._layers = iter(graph.layers)
+
+    def _graph(self, model: Model, shapes: dict[str, tuple[int, ...]]) -> ModelGraph | None:
+        try:
+            return model.graph(shapes)
+        except MissingCustomLayerError as error:
+            self.remark = f"Shapes are not shown: {error}"
+            beginning = before_missing_layer(model)
+            if beginning is None:
+                return None
+            spec, name = beginning
+            reason = error
+        except MLToolkitError as error:
+            self.remark = f"Shapes are not shown: {error}"
+            return None
+        try:
+            graph = type(model).from_spec(spec, custom_layers=model.custom_layers).graph(shapes)
+        except MLToolkitError:
+            return None
+        self.remark = f"Shapes are shown up to the layer {name!r}: {reason}"
+        return graph
 
     def of_layer(self, name: str, layer_type: str) -> dict[str, str]:
         """The values that the next layer makes, and their shapes in words.

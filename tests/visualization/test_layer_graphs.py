@@ -93,6 +93,22 @@ def test_a_custom_layer_says_what_it_needs() -> None:
     assert "NoSuchClass" in remarks[0]
 
 
+def test_shapes_are_known_up_to_a_custom_layer_without_class() -> None:
+    spec = network_spec()
+    layers = spec.neuralNetwork.layers
+    dense(layers, "first", "x", "a")
+    add(layers, "custom", "middle", ["a"], ["b"]).className = "NoSuchClass"
+    relu(layers, "last", "b", "y")
+    graph, remarks = model_graph(Model.from_spec(spec))
+    assert edges_of(graph) == [
+        ("x", "first", "x", "8"),
+        ("first", "middle", "a", "8"),
+        ("middle", "last", "b", ""),
+        ("last", "y", "y", ""),
+    ]
+    assert remarks[0].startswith("Shapes are shown up to the layer 'middle': ") and "NoSuchClass" in remarks[0]
+
+
 def test_parameters_name_choices_and_leave_out_weights() -> None:
     spec = network_spec()
     pooling = add(spec.neuralNetwork.layers, "pooling", "pool", ["x"], ["p"])
