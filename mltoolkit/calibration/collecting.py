@@ -16,6 +16,9 @@ from mltoolkit.runtime.sections import SectionedRun
 # Samples are summed up together until there are so many positions, or so many bytes of them.
 _POSITIONS = 2048
 _BYTES = 32 << 20
+# More positions of one sample than so many for each input tell little more: depthwise convolutions have few inputs.
+_PER_INPUT = 16
+_LEAST = 64
 
 
 def collect_statistics(
@@ -27,7 +30,7 @@ def collect_statistics(
         site: a site whose node both runs have stopped in front of.
         run: the float network.
         run_hat: the other network, on the same samples; may be the same run.
-        rows: at most so many positions of a sample.
+        rows: at most so many positions of a sample, and at most 16 for each input (or 64).
         seed: of the choice of positions.
     """
     statistics = site.new_statistics()
@@ -35,6 +38,8 @@ def collect_statistics(
         for x in run_hat.each_sample(lambda sample: site.read(run_hat, sample)):
             statistics.add(x[0])
         return statistics
+
+    rows = min(rows, max(_LEAST, _PER_INPUT * site.inputs))
 
     def columns(sample: int) -> tuple[Columns, Columns]:
         rng = np.random.default_rng((seed, site.slot.index, sample))
