@@ -73,6 +73,7 @@ def check_put(model: Model, quantized: Model, shapes: dict[str, tuple[int, ...]]
     different = 0
     for site in sites:
         values = stored.values(stored.slots[site.slot.index])
+        assert values.shape == site.slot.shape
         different += not np.array_equal(values, rewriter.values(site.slot))
         site.put(changed, values)
     assert different == len(sites)
@@ -149,6 +150,24 @@ def test_every_weight_of_real_models_has_a_site(shared_data: Path, name: str, we
 def test_put_does_what_the_file_does(shared_data: Path, name: str, nbits: int) -> None:
     model = mlt.load(shared_data / "coreml" / name)
     check_put(model, mlt.quantize_weights(model, nbits), {})
+
+
+def test_put_does_what_the_package_does(shared_data: Path) -> None:
+    model = mlt.load(shared_data / "coreml" / "basic_pitch_nmp.mlpackage")
+    graph = model.graph()
+    rewriter, _, _ = all_sites(model, graph)
+    sites, reasons = find_sites(graph, rewriter.slots, rewriter.values)
+    weights = [slot for slot in rewriter.slots if slot.role == "weight"]
+    # The constant-Q transform uses three of its kernels nine times and more.
+    without = [slot for slot in weights if slot.index in reasons]
+    assert [reasons[slot.index] for slot in without] == ["several operations use it"] * 3
+    assert len(sites) == len(weights) - 3
+    check_inverses(rewriter, sites)
+    mine = {(site.slot.layer, site.slot.name) for site in sites}
+    quantized = mlt.quantize_weights(
+        model, 4, selector=lambda layer, weight: (layer, weight) in mine, minimum_deployment_target="iOS18"
+    )
+    check_put(model, quantized, {})
 
 
 def test_statistics_of_an_lstm_model_gate_by_gate(shared_data: Path) -> None:
