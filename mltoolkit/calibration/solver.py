@@ -50,8 +50,10 @@ def solve(problem: Problem, grid: Grid, rounds: int = ROUNDS) -> Solution:
         grid: where to begin, from :func:`table_grid` or :func:`linear_grid`.
         rounds: how often to descend and refit.
     """
-    codes = compensated(problem, grid)
-    best = Solution(grid, codes, problem.loss(grid.decode(codes)))
+    # In small layers what GPTQ moves to the inputs still to come may cost more there than it saves.
+    starts = (compensated(problem, grid), grid.round(problem.target))
+    best = min((Solution(grid, start, problem.loss(grid.decode(start))) for start in starts), key=_loss)
+    codes = best.codes
     for _ in range(rounds):
         grid = grid.refitted(problem, codes)
         codes = descended(problem, grid, codes)
@@ -59,9 +61,13 @@ def solve(problem: Problem, grid: Grid, rounds: int = ROUNDS) -> Solution:
         if loss < best.loss * (1 - 1e-3):
             best = Solution(grid, codes, loss)
         else:
-            best = min(best, Solution(grid, codes, loss), key=lambda found: found.loss)
+            best = min(best, Solution(grid, codes, loss), key=_loss)
             break
     return replace(best, grid=best.grid.stretched(problem.power, problem.power_of(best.weights)))
+
+
+def _loss(solution: Solution) -> float:
+    return solution.loss
 
 
 def table_grid(target: Weights, importance: Weights, nbits: int) -> TableGrid:
