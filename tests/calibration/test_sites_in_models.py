@@ -11,7 +11,6 @@ from site_checks import outputs_of
 from weighted_networks import NETWORKS
 
 import mltoolkit as mlt
-from mltoolkit.calibration.collecting import collect_statistics
 from mltoolkit.calibration.sites import Site, copy_graph, find_sites
 from mltoolkit.calibration.statistics import InputStatistics
 from mltoolkit.formats.features import ImageFeature
@@ -181,8 +180,11 @@ def test_statistics_of_an_lstm_model_gate_by_gate(shared_data: Path) -> None:
     while run.advance() is not None:
         for site in sites:
             if site.node(graph) is run.stop:
-                statistics = collect_statistics(site, run, run, rows=10_000)
+                statistics = site.new_statistics()
                 assert isinstance(statistics, InputStatistics)
+                for sample in range(run.samples):
+                    arrays = site.read(run, sample)
+                    site.statistics(arrays, arrays, statistics, np.random.default_rng(0), rows=10_000)
                 assert statistics.count > 0
                 assert np.isfinite(statistics.second_moment).all()
                 found[site.slot.name] = statistics.second_moment
