@@ -150,6 +150,20 @@ def test_the_same_positions_are_taken_from_both_networks_whatever_the_threads() 
     )
 
 
+def test_few_inputs_need_few_positions() -> None:
+    weights = np.random.default_rng(0).standard_normal((4, 1, 3, 3)).astype(np.float32)
+    builder = GraphBuilder("test")
+    x = builder.input("x", np.float32, (1, 4, 30, 30))
+    with builder.scope("layer"):
+        y = builder.op("Conv", x, builder.constant(weights), attributes={"group": 4}, name="y")
+    graph = close_graph(builder, y)
+    site = only_site(graph, weights)
+    run = SectionedRun(graph, [site.node(graph)], [{"x": np.ones((1, 4, 30, 30), np.float32)}] * 3)
+    run.advance()
+    assert collect_statistics(site, run, run, rows=100).count == 300
+    assert collect_statistics(site, run, run, rows=10_000).count == 3 * 16 * 9
+
+
 def test_a_run_against_itself_costs_one_product() -> None:
     site, run, _ = two_runs(3, 1)
     statistics = collect_statistics(site, run, run, rows=30)

@@ -105,9 +105,10 @@ def _recurrent(layer_type: str) -> tuple[Any, Any, tuple[int, ...]]:
 _LSTM_GATES = ("inputGate", "forgetGate", "blockInput", "outputGate")
 
 
-def lstm(*, both: bool = False) -> tuple[Any, tuple[int, ...]]:
+def lstm(*, both: bool = False, limit: float = 0.0) -> tuple[Any, tuple[int, ...]]:
     spec, params, shape = _recurrent("biDirectionalLSTM" if both else "uniDirectionalLSTM")
     params.params.sequenceOutput = params.params.hasBiasVectors = params.params.forgetBias = True
+    params.params.cellClipThreshold = limit
     owners = ("activationsForwardLSTM", "activationsBackwardLSTM") if both else ("activations",)
     for owner in owners:
         for name in ("sigmoid", "tanh", "tanh"):
@@ -149,6 +150,7 @@ NETWORKS: dict[str, tuple[Builder, int]] = {
     "embedding": (embedding, 1),
     "lstm": (lstm, 8),
     "lstm in both directions": (lambda: lstm(both=True), 16),
+    "lstm with a limit": (lambda: lstm(both=True, limit=0.5), 16),
     "gru": (gru, 6),
     "simple recurrent": (simple_recurrent, 2),
 }
