@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,14 +14,13 @@ FLOAT, INT = 65568, 131104
 Builder = Callable[[], tuple[Any, tuple[int, ...]]]
 
 
+_calls = itertools.count()
+
+
 def fill(weight: Any, *shape: int) -> None:
-    """Set a ``WeightParams`` message to random numbers, all different."""
-    numbers = np.random.default_rng(int(np.prod(shape)) + fill.calls).standard_normal(shape)  # type: ignore[attr-defined]
-    fill.calls += 1  # type: ignore[attr-defined]
+    """Set a ``WeightParams`` message to random numbers, other ones each time."""
+    numbers = np.random.default_rng(next(_calls)).standard_normal(shape)
     weight.floatValue.extend(numbers.astype(np.float32).reshape(-1).tolist())
-
-
-fill.calls = 0  # type: ignore[attr-defined]
 
 
 def network(layer_type: str, shape: Sequence[int], *, dtype: int = FLOAT, rank5: bool = False) -> tuple[Any, Any]:
