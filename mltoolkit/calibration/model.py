@@ -51,12 +51,14 @@ class Calibration:
         model: the float model.
         feeds: its inputs.
         effort: how much to look at.
+        target: as for :func:`~mltoolkit.quantization.rewriting.open_rewriter`.
     """
 
-    def __init__(self, model: Model, feeds: CalibrationFeeds, effort: Effort) -> None:
+    def __init__(self, model: Model, feeds: CalibrationFeeds, effort: Effort, target: str | None = None) -> None:
         self.model = model
         self.feeds = feeds
         self.effort = effort
+        self.target = target
         self._sites: dict[int, Site | str] = {}
 
     def with_samples(self, most: int) -> Calibration:
@@ -65,7 +67,7 @@ class Calibration:
         if count <= most:
             return self
         chosen = np.linspace(0, count - 1, most).round().astype(int)
-        fewer = Calibration(self.model, self.feeds.take([int(index) for index in chosen]), self.effort)
+        fewer = Calibration(self.model, self.feeds.take([int(index) for index in chosen]), self.effort, self.target)
         fewer._sites = self._sites
         return fewer
 
@@ -81,7 +83,7 @@ class Calibration:
 
     def open(self) -> ModelRewriter:
         """The model's weights."""
-        return open_rewriter(self.model)
+        return open_rewriter(self.model, minimum_deployment_target=self.target)
 
     def sites(self, rewriter: ModelRewriter) -> dict[int, Site | str]:
         """Where each weight is used, by the index of its slot, or why that is not known; found once."""

@@ -51,6 +51,11 @@ def quantize_calibrated(
     lut_function: LutFunction | None = None,
     selector: Predicate | LayerSelector | None = None,
     per_channel: bool = True,
+    granularity: str | None = None,
+    block_size: int = 32,
+    group_size: int = 32,
+    signed: bool = True,
+    minimum_deployment_target: str | None = None,
     only_if_smaller: bool = True,
     agreement: Agreement | None = None,
     held_out: float | None = None,
@@ -91,13 +96,20 @@ def quantize_calibrated(
             codes are not used.
         selector: the weights to quantize, as for ``quantize_weights``.
         per_channel: for the linear modes, one scale per output channel (True) or one per weight.
+        granularity: of an ML Program's scales or tables, with ``block_size``, ``group_size`` and ``signed`` as for
+            ``quantize_weights``.
+        block_size: likewise.
+        group_size: likewise.
+        signed: likewise.
+        minimum_deployment_target: the oldest system that the model shall run on, such as ``iOS18``: an ML Program for
+            an older one is raised. By default it stays what it is, and forms that it lacks are errors.
         only_if_smaller: leave a weight as it is where its new form would not take fewer bytes.
         agreement: called with the outputs of both models for one sample (name → array), returns 0 to 1; by default
             whether a classifier's first class is the same.
         held_out: share of the samples kept apart to measure the agreement; by default a quarter for
             ``min_agreement``, none otherwise.
         crop: how pictures are fitted, as for ``compare_models``.
-        limit: use so many samples at most.
+        limit: use so many samples at most, spread evenly over all where their number is known.
         curve: for ``max_bytes`` and ``max_bits_per_weight``, try some other sizes as well for the report's curve.
         rows: positions of a sample that the statistics of a layer take, at most.
         seed: of the choice of positions and of held-out samples.
@@ -128,6 +140,10 @@ def quantize_calibrated(
         nbits=nbits if goal in ("nbits", "settings") else 8,
         quantization_mode=quantization_mode,
         per_channel=per_channel,
+        granularity=granularity,
+        block_size=block_size,
+        group_size=group_size,
+        signed=signed,
         lut_function=lut_function,
         selector=selector,
         only_if_smaller=only_if_smaller,
@@ -138,7 +154,10 @@ def quantize_calibrated(
     own, apart = _split(feeds, _HELD_OUT if held_out is None and goal == "min_agreement" else held_out or 0.0, seed)
     warnings = _warnings(own, apart)
     bench = Bench(model, own, apart, agreement, {"samples": len(own), "rows": rows, "seed": seed})
-    calibration = Calibration(model, own, Effort(rows=rows, seed=seed))
+    target = minimum_deployment_target
+    if target is None and config.settings is not None:
+        target = config.settings.minimum_deployment_target
+    calibration = Calibration(model, own, Effort(rows=rows, seed=seed), target)
     if goal == "min_agreement" and not bench.knows_agreement:
         raise ArgumentError(
             "the model is no classifier, so there is no first class to agree on",

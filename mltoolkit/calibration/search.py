@@ -207,7 +207,7 @@ class Search:
         choice = self._smallest()
         rewriter = self._full.open()
         _, decisions = rewrite_weights(rewriter, self._configured(choice))
-        self._bench.record(rewriter, decisions)
+        self._bench.record(rewriter, decisions, self._full.target)
         rewriter.finish()
         return rewriter.bytes_after - size(choice) + self._full.added_bias_bytes()
 

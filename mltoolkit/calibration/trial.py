@@ -100,7 +100,7 @@ class Bench:
         """
         calibrated = calibration.quantize(config, progress)
         rewriter = calibrated.rewriter
-        self.record(rewriter, calibrated.decisions)
+        self.record(rewriter, calibrated.decisions, calibration.target)
         model = rewriter.finish()
         pairs = zip(calibrated.decisions, calibrated.records, strict=True)
         rated = [
@@ -121,10 +121,10 @@ class Bench:
         )
         return Trial(config, calibrated, point, model)
 
-    def record(self, rewriter: ModelRewriter, decisions: Sequence[Decision]) -> None:
+    def record(self, rewriter: ModelRewriter, decisions: Sequence[Decision], target: str | None) -> None:
         """Write into the metadata what was done, if anything was."""
         if any(decision.form for decision in decisions):
-            record_settings(rewriter, replace(settings_of(decisions), method=METHOD, details=self.details))
+            record_settings(rewriter, replace(settings_of(decisions, target), method=METHOD, details=self.details))
 
     def _divergence(self, graphs: Mapping[str, ModelGraph]) -> float:
         """The sum over all networks, on all samples that are not held out."""
