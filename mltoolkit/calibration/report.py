@@ -110,11 +110,12 @@ class CalibratedQuantizationReport(QuantizationReport):
         Raises:
             MissingExtraError: matplotlib is not installed.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise MissingExtraError("matplotlib", "plots", "a plot of the curve") from error
-        axes = axes or plt.subplots()[1]
+        if axes is None:
+            try:
+                import matplotlib.pyplot as plt
+            except ImportError as error:
+                raise MissingExtraError("matplotlib", "plots", "a plot of the curve") from error
+            axes = plt.subplots()[1]
         axes.set_xlabel("bytes of the model")
         points = sorted(self.curve, key=lambda point: point.model_bytes)
         front = sorted(self.pareto, key=lambda point: point.model_bytes)

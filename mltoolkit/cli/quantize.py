@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, ModelPath
+from mltoolkit.cli import calibrate_options as calibration
+from mltoolkit.cli.options import Json, Layers, ModelPath, import_custom_layers
 from mltoolkit.cli.printing import print_json
 from mltoolkit.markup.text import bytes_text
 
@@ -20,13 +21,19 @@ def add_to(app: typer.Typer) -> None:
 def quantize(
     model: ModelPath,
     output: Annotated[str, typer.Option("--output", "-o", help="The .mlmodel file to write.")],
-    nbits: Annotated[int, typer.Option("--nbits", "-n", help="Bits a weight: 1 to 8, or 16 for float16.")] = 8,
+    nbits: Annotated[
+        int | None,
+        typer.Option("--nbits", "-n", help="Bits a weight: 1 to 8, or 16 for float16; 8 if nothing else says it."),
+    ] = None,
     mode: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--mode", "-m", help="linear, linear_symmetric, kmeans, linear_lut, or dequantization (to float32)."
+            "--mode",
+            "-m",
+            help="linear, linear_symmetric, kmeans, linear_lut, or dequantization (to float32); linear by default, "
+            "kmeans with --calibrate.",
         ),
-    ] = "linear",
+    ] = None,
     per_tensor: Annotated[
         bool, typer.Option("--per-tensor", help="For linear modes: one scale a weight, not one a channel.")
     ] = False,
@@ -41,10 +48,36 @@ def quantize(
     skip: Annotated[
         list[str] | None, typer.Option(help="Leave alone layers whose name matches this pattern; may be repeated.")
     ] = None,
+    settings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.json", help="Exceptions by layer and weight, as quantization_settings(model) has them."
+        ),
+    ] = None,
+    calibrate: calibration.Pictures = None,
+    max_bytes: calibration.MaxBytes = None,
+    max_bits_per_weight: calibration.MaxBitsPerWeight = None,
+    min_agreement: calibration.MinAgreement = None,
+    held_out: calibration.HeldOut = None,
+    limit: calibration.Limit = None,
+    seed: calibration.Seed = None,
+    crop: calibration.Fit = None,
+    plot: calibration.Plot = None,
+    progress: Annotated[
+        bool | None,
+        typer.Option(
+            "--progress/--no-progress",
+            help="With --calibrate, a progress bar on stderr, weight by weight; on a terminal by default.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output, or even the model itself.")] = False,
     as_json: Json = False,
+    custom_layers: Layers = None,
 ) -> None:
-    """Quantize a model's weights; the inputs and outputs stay the same."""
+    """Quantize a model's weights; the inputs and outputs stay the same.
+
+    With --calibrate, one of --nbits, --max-bytes, --max-bits-per-weight, --min-agreement and --settings says how far.
+    """
     from mltoolkit.cli.selection import layer_selector
     from mltoolkit.errors import ArgumentError
     from mltoolkit.model import load
@@ -53,17 +86,41 @@ def quantize(
     target = Path(output)
     if target.exists() and not force:
         raise ArgumentError(f"{output!r} exists already", fix="Give another --output, or --force to replace it")
-    source = load(model)
-    small = quantize_weights(
-        source,
-        nbits,
-        mode,
-        per_channel=not per_tensor,
-        include_biases=include_biases,
-        include_normalization=include_normalization,
-        selector=layer_selector(source, only or [], skip or []),
+    options = calibration.CalibrateOptions(
+        calibrate, max_bytes, max_bits_per_weight, min_agreement, held_out, limit, seed, crop, plot
     )
+    import_custom_layers(custom_layers)
+    source = load(model)
+    selector = layer_selector(source, only or [], skip or [])
+    drawing = None
+    if calibrate is None:
+        options.refuse_alone()
+        small = quantize_weights(
+            source,
+            8 if nbits is None and settings is None else nbits,
+            mode or "linear",
+            per_channel=not per_tensor,
+            include_biases=include_biases,
+            include_normalization=include_normalization,
+            selector=selector,
+            settings=settings,
+        )
+    else:
+        if include_biases or include_normalization:
+            raise ArgumentError("calibration corrects biases; it quantizes weights alone", fix="Leave --include-… out")
+        drawing = options.plot_path(force)
+        small = options.quantize(
+            source,
+            nbits=nbits,
+            mode=mode,
+            per_channel=not per_tensor,
+            settings=settings,
+            selector=selector,
+            progress=progress,
+        )
     small.save(target)
+    if drawing is not None:
+        calibration.draw(small, drawing)
     report = small.quantization_report
     assert report is not None  # quantize_weights sets it
     if as_json:
