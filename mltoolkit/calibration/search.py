@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mltoolkit.calibration.allocation import Choice, allocate, filled, size
@@ -15,6 +15,7 @@ from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.quantize_spec import rewrite_weights
 from mltoolkit.quantization.settings import QuantizationSettings
 from mltoolkit.quantization.settings_record import settings_of
+from mltoolkit.quantization.slots import Form
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Search:
         self._progress = progress
         self.shares: Shares = find_shares(calibration.with_samples(_FEWER), config, progress)
         self.trials: list[Trial] = []
+        # With few samples or all; what is stored how.
+        self._known: dict[tuple[bool, frozenset[tuple[int, Form | None]]], Trial] = {}
 
     def to_size(self, most: int, curve: bool = True) -> Trial:
         """The best model of at most so many bytes.
@@ -63,7 +66,7 @@ class Search:
         fitting: list[Trial] = []
         for _ in range(_ATTEMPTS):
             tried = self._attempt(budget)
-            fitting += [trial for trial in tried if trial.point.model_bytes <= most]
+            fitting += [trial for trial in tried if trial.point.model_bytes <= most and trial not in fitting]
             best = tried[_least(tried)] if tried else None
             if best is None or best in fitting:
                 break
@@ -71,7 +74,7 @@ class Search:
             budget = min(budget, self._weight_bytes(best)) - (best.point.model_bytes - most)
         if not fitting:
             fitting = [self._smallest_trial(most)]
-        # What came out too large was never a candidate.
+        # What came out too large is no way to meet the budget.
         self.trials = fitting
         trial = fitting[_least(fitting)]
         if curve:
@@ -110,6 +113,9 @@ class Search:
                 high = middle - 1
             else:
                 low = middle + 1
+        if not self.trials:
+            # Of tiny weights, scales and tables may take more than any of the rates.
+            self._keep([self._trial("smallest", self._smallest())])
         # Uniform bits were tried beside mixed ones, and may do at fewer bytes.
         enough = [trial for trial in self.trials if (trial.point.agreement or 0.0) >= least]
         if not enough:
@@ -125,7 +131,7 @@ class Search:
         for rate in _CURVE_RATES:
             choice = allocate(self.shares.options, int(rate * self.shares.weights / 8))
             if choice is not None:
-                self.trials.append(self._trial(f"mixed, {rate:g} bits", choice, few=True))
+                self._keep([self._trial(f"mixed, {rate:g} bits", choice, few=True)])
 
     def _smallest(self) -> Choice:
         return {key: min(own, key=lambda option: option.bytes) for key, own in self.shares.options.items()}
@@ -162,7 +168,7 @@ class Search:
         trials = [self._trial("mixed", choice) for choice in _different(mixed)]
         if uniform is not None:
             trials.append(self._trial(f"uniform {uniform[0]} bits", uniform[1]))
-        self.trials += trials
+        self._keep(trials)
         return trials
 
     def _allocate(self, power: float, budget: int) -> Choice | None:
@@ -190,8 +196,17 @@ class Search:
         return None
 
     def _trial(self, name: str, choice: Choice, few: bool = False) -> Trial:
-        calibration = self._few if few else self._full
-        return self._bench.try_out(name, calibration, self._configured(choice), self._progress, self.shares.options)
+        few = few and self._few is not self._full
+        key = few, frozenset((index, option.form) for index, option in choice.items())
+        if key not in self._known:
+            calibration = self._few if few else self._full
+            config = self._configured(choice)
+            self._known[key] = self._bench.try_out(name, calibration, config, self._progress, self.shares.options)
+        return self._known[key]
+
+    def _keep(self, trials: Iterable[Trial]) -> None:
+        """Count trials for the curve, each once."""
+        self.trials += [trial for trial in trials if not any(trial is other for other in self.trials)]
 
     def _configured(self, choice: Choice) -> QuantizationConfig:
         return replace(self._config, nbits=None, selector=None, settings=self._settings(choice))

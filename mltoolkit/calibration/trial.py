@@ -28,13 +28,13 @@ Agreement = Callable[[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]], f
 METHOD = "calibrated"
 
 
-@dataclass
+@dataclass(eq=False)
 class Trial:
     """A quantized model and what was measured of it.
 
     Attributes:
         config: how it was quantized.
-        calibrated: the model before it was finished.
+        calibrated: the model before it was finished, without its graphs.
         point: what was measured.
         model: the finished model.
     """
@@ -119,7 +119,8 @@ class Bench:
             samples=samples,
             held_out=self._apart is not None,
         )
-        return Trial(config, calibrated, point, model)
+        # The graphs hold every weight as float32; a search keeps many trials.
+        return Trial(config, replace(calibrated, graphs={}), point, model)
 
     def record(self, rewriter: ModelRewriter, decisions: Sequence[Decision], target: str | None) -> None:
         """Write into the metadata what was done, if anything was."""
