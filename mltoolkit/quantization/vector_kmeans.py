@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Starts; fewer for many vectors, whose sums differ less.
-_STARTS, _STARTS_OF_MANY, _MANY = 5, 2, 1 << 17
+_FEWEST_STARTS, _MOST_STARTS, _STARTED_VECTORS = 2, 24, 1 << 18
 _MOST_ROUNDS = 100
 # The sum of squares that a round must still gain, relative to what is left.
 _GAIN = 1e-5
@@ -39,7 +39,7 @@ def kmeans_vectors(
     rng = np.random.default_rng(seed)
     scale = float(np.abs(vectors).max())
     scaled = vectors / np.float32(scale)
-    starts = _STARTS_OF_MANY if len(vectors) > _MANY else _STARTS
+    starts = min(max(_STARTED_VECTORS // len(vectors), _FEWEST_STARTS), _MOST_STARTS)
     _, table, nearest = min(
         (_lloyd(scaled, _spread(scaled, clusters, rng)) for _ in range(starts)), key=lambda run: run[0]
     )

@@ -54,6 +54,11 @@ def options_id(options: dict[str, Any]) -> str:
     return " ".join(str(value) for value in options.values() if not callable(value))
 
 
+def report_of(model: mlt.Model) -> mlt.QuantizationReport:
+    assert model.quantization_report is not None
+    return model.quantization_report
+
+
 def kinds(model: mlt.Model) -> set[str]:
     functions = model.spec.mlProgram.functions.values()
     blocks = [block for function in functions for block in function.block_specializations.values()]
@@ -109,12 +114,12 @@ def test_every_form_is_written_as_decided_and_runs(opset: str, options: dict[str
 def test_what_is_not_touched_stays_byte_for_byte(options: dict[str, Any]) -> None:
     source = chain()
     small = mlt.quantize_weights(source, **options, selector=lambda operation, weight: operation != "mm")
-    assert {record.weight for record in small.quantization_report.skipped} >= {"bias", "y"}
+    assert {record.weight for record in report_of(small).skipped} >= {"bias", "y"}
     old, new = values_of(source), values_of(small)
-    for record in small.quantization_report.skipped:
+    for record in report_of(small).skipped:
         key = f"{record.layer}.{record.weight}"
         assert old[key].tobytes() == new[key].tobytes(), key
-    changed = {f"{record.layer}.{record.weight}" for record in small.quantization_report.changed}
+    changed = {f"{record.layer}.{record.weight}" for record in report_of(small).changed}
     assert changed == {"conv.weight", "up.weight", "placed.y", "dense.weight"}
     assert (
         small.spec.description
@@ -142,7 +147,7 @@ def test_roles_and_axes() -> None:
 @pytest.mark.parametrize("mode", ["linear", "kmeans"])
 def test_biases_and_one_axis_stay(mode: str) -> None:
     small = mlt.quantize_weights(chain(), 8, mode, include_biases=True, only_if_smaller=False)
-    reasons = {record.weight: record.reason for record in small.quantization_report.skipped}
+    reasons = {record.weight: record.reason for record in report_of(small).skipped}
     assert reasons == {"bias": "Core ML fails on compressed weights of one axis"}
 
 
@@ -170,17 +175,17 @@ def test_what_a_system_lacks_is_said_with_a_way_out(opset: str, options: dict[st
     with pytest.raises(ArgumentError, match=match):
         mlt.quantize_weights(chain(opset), **options)
     nothing = mlt.quantize_weights(chain(opset), **options, selector=lambda operation, weight: False)
-    assert not nothing.quantization_report.changed
+    assert not report_of(nothing).changed
 
 
 def test_blocks_and_groups_that_do_not_fit_are_reasons() -> None:
     source = chain("CoreML8")
     blocks = mlt.quantize_weights(source, 4, granularity="per_block", block_size=5, only_if_smaller=False)
-    assert any("cannot be cut into blocks of 5" in record.reason for record in blocks.quantization_report.skipped)
+    assert any("cannot be cut into blocks of 5" in record.reason for record in report_of(blocks).skipped)
     groups = mlt.quantize_weights(source, 4, "kmeans", granularity="per_grouped_channel", group_size=3)
-    assert any("no multiple of the group's 3" in record.reason for record in groups.quantization_report.skipped)
+    assert any("no multiple of the group's 3" in record.reason for record in report_of(groups).skipped)
     axes = mlt.quantize_weights(source, 8, granularity="per_block", block_size=[0, 4], only_if_smaller=False)
-    reasons = {f"{record.layer}.{record.weight}": record.reason for record in axes.quantization_report.skipped}
+    reasons = {f"{record.layer}.{record.weight}": record.reason for record in report_of(axes).skipped}
     assert "2 sizes and the weight 4 axes" in reasons["conv.weight"]
     assert "dense.weight" not in reasons
 
@@ -243,7 +248,7 @@ def test_functions_share_a_weight_before_and_after(options: dict[str, Any]) -> N
     source = two_functions()
     one = mlt.quantize_weights(chain(), **options)
     small = mlt.quantize_weights(source, **options)
-    assert len(small.quantization_report.records) == len(one.quantization_report.records)
+    assert len(report_of(small).records) == len(report_of(one).records)
     assert len(small.weights.file("@model_path/weights/weight.bin")) == len(
         one.weights.file("@model_path/weights/weight.bin")
     )
@@ -253,7 +258,7 @@ def test_functions_share_a_weight_before_and_after(options: dict[str, Any]) -> N
     places = [(blob.fileName, blob.offset) for _, blob in file_values(small.spec.mlProgram)]
     assert len(places) == 2 * len(set(places))
     again = mlt.quantize_weights(small, 2, "kmeans")  # compressed weights are shared too
-    assert len(again.quantization_report.records) == len(one.quantization_report.records)
+    assert len(report_of(again).records) == len(report_of(one).records)
 
 
 def test_weights_inside_branches() -> None:
@@ -271,7 +276,7 @@ def test_weights_inside_branches() -> None:
         inner.outputs.append(f"n{number}")
     source = build.finish(Ref("chosen"), (1, 8, 12, 12))
     small = mlt.quantize_weights(source, 8, "linear_symmetric")
-    assert {record.layer for record in small.quantization_report.changed} == {"m0", "n0", "m1"}
+    assert {record.layer for record in report_of(small).changed} == {"m0", "n0", "m1"}
     for sign in (1, -1):
         data = {"x": sign * np.abs(sample()["x"])}
         found, expected = small.predict(data)["y"], source.predict(data)["y"]
@@ -323,7 +328,7 @@ def test_the_new_weight_file_goes_with_the_model_and_is_saved(tmp_path: Path) ->
     np.testing.assert_array_equal(loaded.predict(sample())["y"], small.predict(sample())["y"])
     files = [file for file in (tmp_path / "small.mlpackage").rglob("*.*") if file.suffix in (".mlmodel", ".bin")]
     size = sum(file.stat().st_size for file in files)
-    assert small.quantization_report.model_bytes_after == size
+    assert report_of(small).model_bytes_after == size
     del small
     gc.collect()
     assert not folder.exists()
@@ -349,7 +354,7 @@ def test_settings_are_read_back_and_give_the_same_bytes(tmp_path: Path) -> None:
         if file.is_file():
             other = tmp_path / "second.mlpackage" / file.relative_to(tmp_path / "first.mlpackage")
             assert file.read_bytes() == other.read_bytes(), file.name
-    bits = {f"{r.layer}.{r.weight}": r.bits_after for r in first.quantization_report.changed}
+    bits = {f"{r.layer}.{r.weight}": r.bits_after for r in report_of(first).changed}
     assert bits == {"conv.weight": 3, "up.weight": 4, "placed.y": 6, "dense.weight": 4}
 
 
@@ -389,6 +394,6 @@ def slots_of(model: mlt.Model) -> tuple[WeightSlot, ...]:
 def test_what_is_there_already_is_not_made_again(opset: str, mode: str) -> None:
     small = mlt.quantize_weights(chain(opset), 8, mode, only_if_smaller=False)
     again = mlt.quantize_weights(small, 8, mode, only_if_smaller=False)
-    assert not again.quantization_report.changed
-    assert all("already 8 bits" in r.reason for r in again.quantization_report.skipped if r.weight != "bias")
+    assert not report_of(again).changed
+    assert all("already 8 bits" in r.reason for r in report_of(again).skipped if r.weight != "bias")
     assert {slot.form for slot in slots_of(small) if slot.role == "bias"} == {Form("float32", 32)}
