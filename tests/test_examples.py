@@ -75,6 +75,80 @@ def test_upgrade_notebook(project: Path) -> None:
     assert "neuralNetworkClassifier, top-1 agreement 100.0%" in text
 
 
+OIL_PAINTING_BYTES = 500_000
+
+
+def test_onnx_notebook(project: Path) -> None:
+    text = run_notebook(project / "examples" / "onnx_to_core_ml.ipynb", project)
+    assert "oil_painting.onnx (ONNX) → .mlmodel float32" in text
+    assert text.count("agrees  ≥ 60 dB") >= 2, text
+    assert "photo → painting" in text
+    half = re.search(r"^([\d,]+) → ([\d,]+) bytes, PSNR (\d+\.\d) dB$", text, re.MULTILINE)
+    assert half, text
+    before, after = (int(half[place].replace(",", "")) for place in (1, 2))
+    assert after < 0.6 * before
+    # Half precision has 11 bits, some 66 dB; a pixel that rounds the other way is one step of 256, 48 dB.
+    assert float(half[3]) > 45
+    found = re.search(r"^(\d+) layer outputs in common, the lowest at (\d+) dB$", text, re.MULTILINE)
+    assert found and int(found[1]) >= 20 and int(found[2]) > 40, text
+    assert re.search(r"^and back again: SNR (inf|\d{3}\.\d*) dB$", text, re.MULTILINE), text
+
+
+@needs_plots
+@needs_ssim
+def test_style_transfer_notebook(project: Path) -> None:
+    assert (project / "examples" / "oil_painting.onnx").stat().st_size < OIL_PAINTING_BYTES
+    text = run_notebook(project / "examples" / "style_transfer.ipynb", project)
+    rows = re.findall(r"^(\w+) +(\d) +([\d,]+) +([\d.]+) % +(-?[\d.]+) +([\d.]+) +([\d.]+)$", text, re.MULTILINE)
+    modes = ("linear", "kmeans", "calibrated_kmeans")
+    assert [(mode, int(bits)) for mode, bits, *_ in rows] == [
+        (mode, bits) for mode in modes for bits in (8, 4, 3, 2)
+    ], text
+    psnr = {}
+    for mode in modes:
+        sizes, psnr[mode], likeness = (
+            [float(row[column].replace(",", "")) for row in rows if row[0] == mode] for column in (2, 5, 6)
+        )
+        assert sizes == sorted(sizes, reverse=True)
+        assert psnr[mode] == sorted(psnr[mode], reverse=True) and psnr[mode][0] > 45, rows
+        assert likeness == sorted(likeness, reverse=True) and likeness[0] > 0.99, rows
+    # Measured: 12.4 dB and 28.6 dB at 2 bits.
+    assert psnr["calibrated_kmeans"][3] > psnr["kmeans"][3] + 10, rows
+    assert "the best below an eighth of the bytes: calibrated_kmeans 3 bits, SSIM 0.9" in text
+    assert "contact-calibrated_kmeans.png contact-kmeans.png contact-linear.png plot.png rows sweep.csv" in text
+
+
+@pytest.mark.skipif(find_spec("torch") is None or find_spec("onnxscript") is None, reason="needs torch and onnxscript")
+def test_oil_painting_script(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    monkeypatch.syspath_prepend(str(project / "examples"))
+    painting, script = import_module("oil_painting"), import_module("train_oil_painting")
+    flat = torch.full((1, 3, 12, 12), 0.25)
+    # Sums of squares in float32.
+    assert torch.allclose(painting.oil_filter(flat), flat, atol=1e-5)
+    edge = torch.zeros(1, 3, 12, 12)
+    edge[..., 6:] = 0.5
+    assert torch.allclose(painting.oil_filter(edge), edge, atol=1e-5), "edges stay as they are"
+    pictures = [script.load(script.PHOTOGRAPHS / "coffee.png", 120)]
+    given = script.batch(pictures, np.random.default_rng(0))
+    assert given.shape == (script.BATCH, 3, script.CROP, script.CROP)
+    assert 0 <= float(given.min()) < float(given.max()) <= 1
+    torch.manual_seed(0)
+    model = painting.OilPainter()
+    before = float(script.loss_of(model(given * 255) / 255, painting.oil_filter(given)).detach())
+    script.train(model, pictures, 12)
+    after = float(script.loss_of(model(given * 255) / 255, painting.oil_filter(given)).detach())
+    assert after < before, (before, after)
+    script.export(model, tmp_path / "painter.onnx")
+    converted = import_module("mltoolkit").convert(
+        tmp_path / "painter.onnx", verification_inputs=[{"photo": np.zeros((1, 3, 256, 256), np.float32)}]
+    )
+    assert [feature.name for feature in (*converted.inputs, *converted.outputs)] == ["photo", "painting"]
+    for name in ("oil_painting", "train_oil_painting"):
+        sys.modules.pop(name, None)
+
+
 needs_keras = pytest.mark.skipif(
     find_spec("keras") is None or find_spec("torch") is None, reason="needs Keras and torch"
 )

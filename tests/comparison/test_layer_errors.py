@@ -115,6 +115,11 @@ def test_a_network_against_its_ml_program(digits: mlt.Model) -> None:
     assert len(report.layers) >= 10, report
     # Both run in float32: 120 dB is 20 bits.
     assert report.worst.snr_db > 100, str(report)
+    half = mlt.convert(digits, format="mlpackage", precision="float16", verify=False)
+    inside = compare_layers(digits, half, PICTURES, max_samples=2)
+    assert {layer.output for layer in inside.layers} >= {layer.output for layer in report.layers}
+    # 11 bits of each value, some 66 dB, less what adds up.
+    assert 40 < inside.worst.snr_db < 80, str(inside)
     damaged = mlt.quantize_weights(digits, 1, selector=lambda layer, weight: layer == "conv3")
     found = compare_layers(package, damaged, PICTURES, max_samples=2)
     assert found.starts_at is not None and found.starts_at.layer.startswith(("conv3", "norm3")), str(found)
@@ -203,6 +208,7 @@ def test_pipelines_are_compared_stage_by_stage() -> None:
     [
         (["x", "y"], ["y", "x"], {0: 1, 1: 0}),
         (["conv1/relu:0"], ["conv1_relu_0"], {0: 0}),
+        (["a/b", "c"], ["a_b_cast_fp16", "c", "c_cast_fp16"], {0: 0, 1: 1}),
         # Two names that become one identifier: nobody can say which is meant.
         (["a/b", "a:b"], ["a_b"], {}),
         (["a/b"], ["a_b", "a:b"], {}),
