@@ -133,7 +133,10 @@ def _grid(target: Weights, importance: Weights, site: Site, decision: Decision) 
     form, config = decision.form, decision.config
     assert form is not None
     if form.kind == "linear":
-        return linear_grid(
+        if form.per_channel and file_channels(site).size < site.groups * site.outputs:
+            # A channel of a transposed convolution's file is an output of every group: they share its scale.
+            target, importance = np.concatenate(target, axis=1)[None], importance.reshape(1, -1)
+        grid = linear_grid(
             target,
             importance,
             form.nbits,
@@ -142,6 +145,7 @@ def _grid(target: Weights, importance: Weights, site: Site, decision: Decision) 
             blocks=blocks_of_inputs(site, form) if form.block_size else 1,
             whole=site.slot.in_program,
         )
+        return replace(grid, inputs=site.inputs)
     if config.mode.own_table:
         assert config.lut_function is not None
         table, _ = custom_lut(config.lut_function, form.nbits, target, where=decision.slot.where)

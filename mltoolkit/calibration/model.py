@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from mltoolkit.quantization.report import WeightRecord
 from mltoolkit.quantization.rewriting import ModelRewriter, open_rewriter
 from mltoolkit.quantization.slots import WeightSlot
 from mltoolkit.quantization.sqnr import sqnr_db
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
 
@@ -202,6 +205,9 @@ def _write_biases(rewriter: ModelRewriter, sites: Sequence[Site], results: Mappi
             continue
         bias = rewriter.bias_slot(site.slot)
         rows = file_channels(site)
+        if rows.size < site.groups * site.outputs:
+            # The groups of a transposed convolution share the channels of its file, but not their biases.
+            rows = np.arange(site.groups * site.outputs, dtype=np.int32)
         key = bias.index if bias is not None else -1 - site.slot.index
         shifts[key] = shifts.get(key, np.zeros(rows.size, np.float32)) + result.shift[rows]
         owners[key] = site
@@ -209,4 +215,5 @@ def _write_biases(rewriter: ModelRewriter, sites: Sequence[Site], results: Mappi
         slot = owners[key].slot
         bias = rewriter.bias_slot(slot)
         before = rewriter.values(bias) if bias is not None else np.float32(0)
-        rewriter.write_bias(slot, before + shift)
+        if reason := rewriter.write_bias(slot, before + shift):
+            _log.warning("%s: the bias could not be corrected: %s", slot.where, reason)
