@@ -8,11 +8,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# Starts; fewer for many vectors, whose sums differ less.
-_FEWEST_STARTS, _MOST_STARTS, _STARTED_VECTORS = 2, 24, 1 << 18
-_MOST_ROUNDS = 100
+# Starts are tried on a sample, and the best goes on with all vectors.
+_SAMPLE, _SAMPLE_OF_A_CLUSTER = 4096, 32
+_STARTS, _ROUNDS, _FINAL_ROUNDS = 8, 30, 25
 # The sum of squares that a round must still gain, relative to what is left.
-_GAIN = 1e-5
+_GAIN, _FINAL_GAIN = 1e-4, 1e-5
+# Candidates for each vector of a start.
+_DRAWS = 3
 # Vectors whose distances are computed at a time.
 _PIECE = 1 << 14
 
@@ -39,10 +41,11 @@ def kmeans_vectors(
     rng = np.random.default_rng(seed)
     scale = float(np.abs(vectors).max())
     scaled = vectors / np.float32(scale)
-    starts = min(max(_STARTED_VECTORS // len(vectors), _FEWEST_STARTS), _MOST_STARTS)
-    _, table, nearest = min(
-        (_lloyd(scaled, _spread(scaled, clusters, rng)) for _ in range(starts)), key=lambda run: run[0]
-    )
+    most = max(_SAMPLE, _SAMPLE_OF_A_CLUSTER * clusters)
+    sample = scaled if len(scaled) <= most else scaled[rng.choice(len(scaled), most, replace=False)]
+    runs = (_lloyd(sample, _spread(sample, clusters, rng), _ROUNDS, _GAIN) for _ in range(_STARTS))
+    _, table, _ = min(runs, key=lambda run: run[0])
+    _, table, nearest = _lloyd(scaled, table, _FINAL_ROUNDS, _FINAL_GAIN)
     return (table * np.float32(scale)).astype(np.float32), nearest.astype(np.uint8)
 
 
@@ -54,7 +57,7 @@ def _spread(vectors: NDArray[np.float32], clusters: int, rng: np.random.Generato
     for entry in range(1, clusters):
         total = np.cumsum(distance)
         # The best of a few draws, as scikit-learn does.
-        drawn = np.minimum(np.searchsorted(total, rng.random(2 + int(np.log(clusters))) * total[-1]), len(vectors) - 1)
+        drawn = np.minimum(np.searchsorted(total, rng.random(_DRAWS) * total[-1]), len(vectors) - 1)
         candidates = [
             np.minimum(distance, ((vectors - vectors[place]) ** 2).sum(axis=1, dtype=np.float64)) for place in drawn
         ]
@@ -64,11 +67,11 @@ def _spread(vectors: NDArray[np.float32], clusters: int, rng: np.random.Generato
 
 
 def _lloyd(
-    vectors: NDArray[np.float32], table: NDArray[np.float32]
+    vectors: NDArray[np.float32], table: NDArray[np.float32], rounds: int, least_gain: float
 ) -> tuple[float, NDArray[np.float32], NDArray[np.intp]]:
     """The sum of squares, the table and the codes after rounds of assigning and averaging."""
     codes, error = _nearest(vectors, table)
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(rounds):
         counts = np.bincount(codes, minlength=len(table))
         sums = np.stack([np.bincount(codes, weights=column, minlength=len(table)) for column in vectors.T], axis=1)
         # An entry that nothing is nearest to stays where it is.
@@ -78,7 +81,7 @@ def _lloyd(
             break
         gained = error - new_error
         table, codes, error = moved, new_codes, new_error
-        if gained <= _GAIN * error:
+        if gained <= least_gain * error:
             break
     return error, table, codes
 
