@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         QuantizationReport,
         QuantizationSettings,
         QuantizedLayerSelector,
+        prune_weights,
         quantization_settings,
         quantize_weights,
     )
@@ -60,6 +61,7 @@ _EXPORTS = {
     "convert": "mltoolkit.conversion.convert",
     "export_onnx": "mltoolkit.conversion.export",
     "load": "mltoolkit.model",
+    "prune_weights": "mltoolkit.quantization",
     "quantization_settings": "mltoolkit.quantization",
     "quantize_calibrated": "mltoolkit.calibration.quantize",
     "quantize_weights": "mltoolkit.quantization",
@@ -97,6 +99,7 @@ __all__ = [
     "convert",
     "export_onnx",
     "load",
+    "prune_weights",
     "quantization_settings",
     "quantize_calibrated",
     "quantize_weights",

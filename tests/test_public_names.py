@@ -17,7 +17,7 @@ def test_all_names_can_be_imported() -> None:
 
 def test_all_is_sorted_and_small() -> None:
     assert mltoolkit.__all__ == sorted(mltoolkit.__all__)
-    assert 9 <= len(mltoolkit.__all__) <= 30
+    assert 9 <= len(mltoolkit.__all__) <= 36
 
 
 def test_the_public_names() -> None:
@@ -34,7 +34,7 @@ def test_the_public_names() -> None:
             "__version__",
         ),
         *("quantize_weights", "QuantizationReport", "QuantizedLayerSelector", "AdvancedQuantizedLayerSelector"),
-        *("QuantizationSettings", "quantization_settings"),
+        *("QuantizationSettings", "quantization_settings", "prune_weights"),
         *("compare_models", "ComparisonReport", "compare_layers", "LayerReport", "comparison_page", "sweep"),
         "visualize",
     }

@@ -1,5 +1,6 @@
 """Quantization of weights: linear, k-means and custom lookup tables, float16, and back."""
 
+from mltoolkit.quantization.prune import prune_weights
 from mltoolkit.quantization.quantize import quantize_weights
 from mltoolkit.quantization.report import QuantizationReport, WeightRecord
 from mltoolkit.quantization.selectors import AdvancedQuantizedLayerSelector, QuantizedLayerSelector
@@ -12,6 +13,7 @@ __all__ = [
     "QuantizationSettings",
     "QuantizedLayerSelector",
     "WeightRecord",
+    "prune_weights",
     "quantization_settings",
     "quantize_weights",
 ]

@@ -93,6 +93,8 @@ class NetworkRewriter:
             return "int8 weights of a dynamically quantized layer"
         if encoding in (Encoding.EMPTY, Encoding.RAW):
             return "no values" if encoding is Encoding.EMPTY else "bytes without quantization parameters"
+        if form.kind == "sparse":
+            return "neural networks store every weight, zeros too"
         if form.kind == "float32":
             return ""
         if field.updatable or (self._updatable and form.kind == "float16"):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from mltoolkit.formats.weight_fields import Role
 
-FormKind = Literal["table", "linear", "float16", "float32"]
+FormKind = Literal["table", "linear", "float16", "float32", "sparse"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Form:
     """A way to store a weight.
 
     Attributes:
-        kind: codes of a lookup table, codes with a scale, or plain floats.
+        kind: codes of a lookup table, codes with a scale, plain floats, or floats between zeros.
         nbits: bits of a code; 16 and 32 for floats.
         per_channel: one scale for each output channel; linear codes only.
         block_size: linear codes with one scale for so many values along the input channels (and for each output

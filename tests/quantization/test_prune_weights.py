@@ -1,0 +1,136 @@
+"""Pruning: the zeros are those of coremltools, the rest stays exactly, and the program runs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from program_zoo import chain, sample
+
+import mltoolkit as mlt
+from mltoolkit.digits import digit_model_path
+from mltoolkit.errors import ArgumentError, UnsupportedModelError
+from mltoolkit.quantization.pruning import PruningConfig
+from mltoolkit.quantization.rewriting import open_rewriter
+
+RULES: list[dict[str, Any]] = [
+    {"threshold": 0.5},
+    {"target_sparsity": 0.75},
+    {"target_sparsity": 0.0},
+    {"target_sparsity": 1.0},
+    {"n_m_ratio": (1, 2)},
+    {"n_m_ratio": (3, 4), "dim": 0},
+    {"target_sparsity": 0.5, "block_size": 2},
+    {"target_sparsity": 0.6, "block_size": 3, "dim": 1},
+]
+
+
+def reference(values: np.ndarray, rule: dict[str, Any]) -> np.ndarray | None:
+    """What coremltools leaves of a weight."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        from coremltools.optimize.coreml._quantization_passes import prune_weights as theirs
+    if "threshold" in rule:
+        params = theirs.compress_by_threshold(values, rule["threshold"], 0.0)
+    elif "n_m_ratio" in rule:
+        params = theirs.compress_by_nm_sparsity(values, rule["n_m_ratio"], rule.get("dim", 1))
+    else:
+        dim = rule.get("dim", 0) if "block_size" in rule else None
+        params = theirs.compress_by_magnitude(values, rule["target_sparsity"], rule.get("block_size"), dim)
+    return None if params is None else theirs.decompress(params)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=4), st.integers(0, 1000))
+def test_the_zeros_are_those_of_coremltools(rule: dict[str, Any], shape: list[int], seed: int) -> None:
+    values = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    expected, kept = reference(values, rule), PruningConfig(**rule).keep(values)
+    if expected is None:
+        assert isinstance(kept, str)
+        return
+    assert not isinstance(kept, str)
+    np.testing.assert_array_equal(np.where(kept, values, 0), expected)
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
+@pytest.mark.parametrize("opset", ["CoreML6", "CoreML8"])
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_a_pruned_program_runs(rule: dict[str, Any], opset: str, half: bool) -> None:
+    source = chain(opset, half=half)
+    pruned = mlt.prune_weights(source, **rule, only_if_smaller=False)
+    report, config = pruned.quantization_report, PruningConfig(**rule)
+    assert report is not None
+    old, new = open_rewriter(source), open_rewriter(pruned)
+    sparse = {f"{record.layer}.{record.weight}" for record in report.changed}
+    assert sparse == ({"conv.weight", "dense.weight"} if config.structured else
+                      {"conv.weight", "up.weight", "placed.y", "mm.y", "dense.weight"})  # fmt: skip
+    for before, after in zip(old.slots, new.slots, strict=True):
+        values = old.values(before)
+        kept = config.keep(values) if before.key in sparse else np.ones(values.shape, dtype=bool)
+        np.testing.assert_array_equal(new.values(after), np.where(kept, values, 0))
+    full = mlt.quantize_weights(pruned, None, "dequantization")
+    np.testing.assert_array_equal(pruned.predict(sample())["y"], full.predict(sample())["y"])
+
+
+def test_few_zeros_are_not_worth_a_mask() -> None:
+    report = mlt.prune_weights(chain(half=True), target_sparsity=0.02).quantization_report
+    assert report is not None and not report.changed
+    assert "would not get smaller with 2" in report.reasons_text
+    report = mlt.prune_weights(chain(), target_sparsity=0.5, minimum_sparsity=0.6).quantization_report
+    assert report is not None and not report.changed
+    assert "only 50" in report.reasons_text
+
+
+def test_half_of_the_weights_take_little_more_than_half_of_the_bytes() -> None:
+    source = chain()
+    report = mlt.prune_weights(source, target_sparsity=0.5, selector=lambda name, _: name != "up").quantization_report
+    assert report is not None
+    for record in report.changed:
+        # Half of the floats, a bit for each weight, and the heads of two records.
+        assert record.bytes_after <= record.bytes_before * (0.5 + 1 / 32) + 3 * 128, record
+    assert {record.reason for record in report.skipped} == {"not selected", "biases stay as they are"}
+
+
+def test_a_pruned_model_can_be_raised_and_quantized() -> None:
+    pruned = mlt.prune_weights(chain(), target_sparsity=0.5)
+    raised = mlt.quantize_weights(
+        pruned, 4, minimum_deployment_target="iOS18", selector=lambda operation, _: operation == "dense"
+    )
+    (changed,) = raised.quantization_report.changed if raised.quantization_report else ()
+    assert changed.layer == "dense"
+    old, new = open_rewriter(pruned), open_rewriter(raised)
+    for before, after in zip(old.slots, new.slots, strict=True):
+        if before.layer != "dense":
+            np.testing.assert_array_equal(old.values(before), new.values(after))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({}, "one rule"),
+        ({"threshold": 0.1, "target_sparsity": 0.5}, "threshold and target_sparsity"),
+        ({"threshold": -1}, "threshold"),
+        ({"target_sparsity": 1.5}, "share"),
+        ({"n_m_ratio": (3, 2)}, "pair"),
+        ({"n_m_ratio": 2}, "pair"),
+        ({"threshold": 0.1, "block_size": 2}, "target_sparsity"),
+        ({"target_sparsity": 0.5, "block_size": 1}, "from 2 on"),
+        ({"target_sparsity": 0.5, "dim": 1}, "dim"),
+        ({"n_m_ratio": (1, 2), "dim": 2}, "dim"),
+    ],
+)
+def test_rules_that_make_no_sense(options: dict[str, Any], match: str) -> None:
+    with pytest.raises(ArgumentError, match=match):
+        mlt.prune_weights(chain(), **options)
+
+
+def test_what_stores_no_zeros() -> None:
+    with pytest.raises(UnsupportedModelError, match="ML Program"):
+        mlt.prune_weights(digit_model_path(), target_sparsity=0.5)
+    with pytest.raises(ArgumentError, match="minimum_deployment_target='iOS16'"):
+        mlt.prune_weights(chain("CoreML5"), target_sparsity=0.5)
