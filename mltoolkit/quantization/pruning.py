@@ -85,12 +85,12 @@ class PruningConfig:
         if self.structured and values.ndim not in _RANKS:
             return "blocks and n:m are for weights of 2 to 5 axes"
         if self.n_m_ratio is not None:
-            return _keep_n_of_m(
-                values, int(self.n_m_ratio[0]), int(self.n_m_ratio[1]), 1 if self.dim is None else self.dim
-            )
+            n, m = self.n_m_ratio
+            return _keep_n_of_m(values, int(n), int(m), 1 if self.dim is None else self.dim)
         magnitude = np.abs(values)
         if self.threshold is not None:
-            return magnitude > np.float32(self.threshold)
+            above: NDArray[np.bool_] = magnitude > np.float32(self.threshold)
+            return above
         assert self.target_sparsity is not None
         if self.block_size is not None:
             axis = self.dim or 0
@@ -98,10 +98,10 @@ class PruningConfig:
                 return f"its {values.shape[axis]} channels are fewer than two blocks of {self.block_size}"
             magnitude = _block_lengths(magnitude, self.block_size, axis)
         if self.target_sparsity == 0:
-            return values != 0
+            return np.not_equal(values, 0)
         if self.target_sparsity == 1:
             return np.zeros(values.shape, dtype=np.bool_)
-        kept = magnitude > np.percentile(magnitude, self.target_sparsity * 100)
+        kept: NDArray[np.bool_] = magnitude > np.percentile(magnitude, self.target_sparsity * 100)
         kept &= values != 0
         return kept
 
@@ -125,8 +125,8 @@ def _keep_n_of_m(values: NDArray[np.float32], n: int, m: int, axis: int) -> NDAr
     rows = padded.reshape(-1, m)
     kept = np.ones(rows.shape, dtype=np.bool_)
     np.put_along_axis(kept, np.argsort(rows, axis=-1, kind="stable")[:, :n], False, axis=-1)
-    result = np.moveaxis(kept.reshape(padded.shape)[..., :size], -1, axis)
-    return result & (values != 0)
+    result: NDArray[np.bool_] = np.moveaxis(kept.reshape(padded.shape)[..., :size], -1, axis) & (values != 0)
+    return result
 
 
 def _is_number(value: Any) -> bool:
