@@ -20,10 +20,10 @@ _SHOWN = 100
 
 def layers_html(report: LayerReport) -> str:
     """A card for notebooks: what was found, and a bar for each layer. No scripts."""
-    found = " ".join(findings(report))
-    remark = f"{len(report.layers):,} layer outputs on {len(report.samples):,} samples from {report.source}"
+    title = f"{len(report.layers):,} layer outputs on {len(report.samples):,} samples"
+    said = " ".join(findings(report))
     more = [] if len(report.layers) <= _SHOWN else [f"<p>… and {len(report.layers) - _SHOWN:,} more</p>"]
-    return card(heading(found, remark), layer_table(report, _SHOWN), *more, *not_measured(report))
+    return card(heading(title, said), layer_table(report, _SHOWN), *more, *not_measured(report))
 
 
 def layer_table(report: LayerReport, most: int | None = None) -> str:
