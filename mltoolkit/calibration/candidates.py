@@ -1,4 +1,4 @@
-"""Which weights a budget is shared out among, and which forms each may take."""
+"""Which weights a budget is shared out among, and which forms each may take: codes, float16, or as it is."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from mltoolkit.quantization.rewriting import ModelRewriter
 from mltoolkit.quantization.slots import Form, WeightSlot
 
 BITS = (1, 2, 3, 4, 5, 6, 7, 8)
+_FLOAT16 = Form("float16", 16)
+# Of a float16 number's own.
+_HALF_BITS = 11
 # Of a Gaussian source with the best table of 2ᵇ entries: 2.72 · 4⁻ᵇ of its variance (Panter and Dite, 1951).
 _TABLE_NOISE = 2.72
 
@@ -79,7 +82,7 @@ def find_shares(calibration: Calibration, config: QuantizationConfig, progress: 
     for index, possible in options.items():
         # A weight whose bits are settled must not stay as it is.
         if len(possible) > 1:
-            possible.append(Option(None, decisions[index].slot.bytes, 0.0))
+            possible += _floats(rewriter, decisions[index].slot, possible)
     return Shares(
         options,
         decisions,
@@ -135,6 +138,18 @@ def _estimated(
         for index, own in forms.items()
         if index not in measured
     }
+
+
+def _floats(rewriter: ModelRewriter, slot: WeightSlot, coded: Sequence[Option]) -> list[Option]:
+    """Leaving a weight as it is, and float16 where it is float32."""
+    options = [Option(None, slot.bytes, 0.0)]
+    now = slot.form
+    if now is not None and now.kind == "float32" and not rewriter.obstacle(slot, _FLOAT16):
+        # Each bit is a quarter of the noise.
+        finest = min(coded, key=lambda option: option.loss)
+        bits = finest.form.nbits if finest.form else 8
+        options.append(Option(_FLOAT16, rewriter.size(slot, _FLOAT16), finest.loss * 4.0 ** (bits - _HALF_BITS)))
+    return options
 
 
 def _noise(form: Form) -> float:
