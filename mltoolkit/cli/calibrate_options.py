@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -118,6 +118,7 @@ class CalibrateOptions:
         settings: str | None,
         selector: Callable[[str, str], bool] | None,
         progress: bool | None,
+        **forms: Any,
     ) -> Model:
         """The calibrated model.
 
@@ -148,6 +149,7 @@ class CalibrateOptions:
                 limit=self.limit,
                 seed=self.seed or 0,
                 progress=weight_done,
+                **forms,
             )
 
 

@@ -8,9 +8,13 @@ from typing import Annotated
 import typer
 
 from mltoolkit.cli import calibrate_options as calibration
+from mltoolkit.cli import form_options as forms
 from mltoolkit.cli.options import Json, Layers, ModelPath, import_custom_layers
 from mltoolkit.cli.printing import print_json
 from mltoolkit.markup.text import bytes_text
+
+# Modes that say the number of bits themselves.
+_WITHOUT_BITS = ("unique", "float16", "dequantization")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def quantize(
     model: ModelPath,
-    output: Annotated[str, typer.Option("--output", "-o", help="The .mlmodel file to write.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="The .mlmodel file or .mlpackage to write.")],
     nbits: Annotated[
         int | None,
         typer.Option("--nbits", "-n", help="Bits a weight: 1 to 8, or 16 for float16; 8 if nothing else says it."),
@@ -30,8 +34,8 @@ def quantize(
         typer.Option(
             "--mode",
             "-m",
-            help="linear, linear_symmetric, kmeans, linear_lut, or dequantization (to float32); linear by default, "
-            "kmeans with --calibrate.",
+            help="linear, linear_symmetric, kmeans, linear_lut, unique, float16, or dequantization (to floats); "
+            "linear by default, kmeans with --calibrate.",
         ),
     ] = None,
     per_tensor: Annotated[
@@ -54,6 +58,14 @@ def quantize(
             metavar="FILE.json", help="Exceptions by layer and weight, as quantization_settings(model) has them."
         ),
     ] = None,
+    granularity: forms.Granularity = None,
+    block_size: forms.BlockSize = None,
+    group_size: forms.GroupSize = None,
+    channel_axis: forms.ChannelAxis = None,
+    cluster_dim: forms.ClusterDim = None,
+    per_channel_scale: forms.PerChannelScale = False,
+    unsigned: forms.Unsigned = False,
+    minimum_deployment_target: forms.Target = None,
     calibrate: calibration.Pictures = None,
     max_bytes: calibration.MaxBytes = None,
     max_bits_per_weight: calibration.MaxBitsPerWeight = None,
@@ -89,6 +101,10 @@ def quantize(
     options = calibration.CalibrateOptions(
         calibrate, max_bytes, max_bits_per_weight, min_agreement, held_out, limit, seed, crop, plot
     )
+    form_arguments = forms.form_arguments(
+        *(granularity, block_size, group_size, channel_axis, cluster_dim),
+        *(per_channel_scale, unsigned, minimum_deployment_target),
+    )
     import_custom_layers(custom_layers)
     source = load(model)
     selector = layer_selector(source, only or [], skip or [])
@@ -97,17 +113,19 @@ def quantize(
         options.refuse_alone()
         small = quantize_weights(
             source,
-            8 if nbits is None and settings is None else nbits,
+            8 if nbits is None and settings is None and mode not in _WITHOUT_BITS else nbits,
             mode or "linear",
             per_channel=not per_tensor,
             include_biases=include_biases,
             include_normalization=include_normalization,
             selector=selector,
             settings=settings,
+            **form_arguments,
         )
     else:
         if include_biases or include_normalization:
             raise ArgumentError("calibration corrects biases; it quantizes weights alone", fix="Leave --include-… out")
+        forms.check_for_calibration(form_arguments)
         drawing = options.plot_path(force)
         small = options.quantize(
             source,
@@ -117,6 +135,7 @@ def quantize(
             settings=settings,
             selector=selector,
             progress=progress,
+            **form_arguments,
         )
     small.save(target)
     if drawing is not None:

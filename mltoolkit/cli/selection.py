@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from mltoolkit.errors import ArgumentError, did_you_mean
-from mltoolkit.formats.weight_fields import iter_weight_fields
 from mltoolkit.model import Model
+from mltoolkit.quantization.rewriting import open_rewriter
 
 
 def layer_selector(model: Model, only: Sequence[str], skip: Sequence[str]) -> Callable[[str, str], bool] | None:
@@ -18,7 +18,7 @@ def layer_selector(model: Model, only: Sequence[str], skip: Sequence[str]) -> Ca
     """
     if not only and not skip:
         return None
-    layers = {field.layer for field in iter_weight_fields(model.spec)}
+    layers = {slot.layer for slot in open_rewriter(model).slots}
     for pattern in (*only, *skip):
         if not any(fnmatchcase(layer, pattern) for layer in layers):
             raise ArgumentError(
