@@ -53,9 +53,12 @@ def find_shares(calibration: Calibration, config: QuantizationConfig, progress: 
         progress: called after each weight.
 
     Raises:
+        ArgumentError: the settings name no weight of the model, or the selector failed.
         QuantizationError: no weight can be quantized.
     """
     rewriter = calibration.open()
+    if config.settings is not None:
+        config.settings.check_names(rewriter.slots)
     forms: dict[int, list[Form]] = {}
     kept: dict[int, Decision] = {}
     for nbits in [bits for bits in config.mode.nbits if bits in BITS]:

@@ -14,7 +14,13 @@ from mltoolkit.calibration.problem import make_problem
 from mltoolkit.calibration.sites import Site
 from mltoolkit.calibration.solver import ROUNDS, Solution, linear_grid, solve, table_grid
 from mltoolkit.calibration.statistics import InputStatistics, RowFrequencies
-from mltoolkit.calibration.stored import blocks_of_inputs, file_channels, grouped_codes, stored_codes
+from mltoolkit.calibration.stored import (
+    blocks_of_inputs,
+    channels_are_outputs,
+    file_channels,
+    grouped_codes,
+    stored_codes,
+)
 from mltoolkit.quantization.lookup_table import custom_lut, linear_lut
 from mltoolkit.quantization.modes import Job, Stored, read_back
 from mltoolkit.quantization.plan import Decision
@@ -51,6 +57,8 @@ def obstacle(site: Site, form: Form) -> str:
         return "tables of vectors, and tables with a scale for each channel, are not calibrated"
     if form.group_size and (site.groups > 1 or group_axis(site.slot, form) != site.slot.channel_axis):
         return "its groups of channels are not those of the operation's outputs"
+    if (form.per_channel or form.group_size) and not channels_are_outputs(site):
+        return "its channels are not the operation's outputs"
     if form.block_size and not blocks_of_inputs(site, form):
         return "its blocks are not runs of the operation's inputs"
     if site.inputs > MOST_INPUTS and not isinstance(site.new_statistics(), RowFrequencies):

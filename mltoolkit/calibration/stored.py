@@ -89,11 +89,25 @@ def _in_file(
 
 
 def file_channels(site: Site) -> NDArray[np.int32]:
-    """Which row of the (groups, outputs, inputs) matrix each output channel of the file is, flat over groups."""
+    """Which row of the (groups, outputs, inputs) matrix each output channel of the file is, flat over groups.
+
+    A channel of a transposed convolution's file is an output of every group; it is the first's that is told.
+    """
+    rows: NDArray[np.int32] = _rows_by_channel(site)[:, 0]
+    return rows
+
+
+def channels_are_outputs(site: Site) -> bool:
+    """Whether the file's output channels are outputs of the operation; a table's that is looked up are its rows."""
+    outputs = _rows_by_channel(site) % site.outputs
+    return bool(np.all(outputs == outputs[:, :1]))
+
+
+def _rows_by_channel(site: Site) -> NDArray[np.int32]:
     numbers = np.arange(site.groups * site.outputs, dtype=np.int32).reshape(site.groups, site.outputs, 1)
     matrix = np.ascontiguousarray(np.broadcast_to(numbers, (site.groups, site.outputs, site.inputs)))
     along = np.moveaxis(site.from_matrix(matrix), site.slot.channel_axis, 0)
-    rows: NDArray[np.int32] = along.reshape(along.shape[0], -1)[:, 0]
+    rows: NDArray[np.int32] = along.reshape(along.shape[0], -1)
     return rows
 
 

@@ -39,7 +39,13 @@ class Use:
     def flag(self, name: str, default: int) -> int:
         """The number or flag that the operation is given by that name."""
         constant = self.constants.get(name)
-        return constant.whole_number() if constant is not None else default
+        if constant is not None:
+            return constant.whole_number()
+        # Programs may also give values in place, without a constant of their own.
+        for binding in self.operation.inputs[name].arguments if name in self.operation.inputs else ():
+            if binding.WhichOneof("binding") == "value":
+                return int(read_value(binding.value, WeightFolder()).reshape(-1)[0])
+        return default
 
 
 @dataclass(eq=False)
