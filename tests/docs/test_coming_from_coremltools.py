@@ -190,6 +190,31 @@ def test_the_default_precision_and_format(ct: Any) -> None:
     assert (parameters["format"].default, parameters["precision"].default) == ("mlmodel", "float32")
 
 
+def compressing(spec: Any) -> set[str]:
+    """The operations of an ML Program that stand for compressed weights."""
+    (function,) = spec.mlProgram.functions.values()
+    (block,) = function.block_specializations.values()
+    return {operation.type for operation in block.operations if operation.type.startswith("constexpr_")}
+
+
+@pytest.mark.parametrize("form", ["table", "blocks"])
+def test_ml_programs_get_the_same_operations(ct: Any, tmp_path: Path, form: str) -> None:
+    path = tmp_path / "digits.mlpackage"
+    mlt.convert(digit_model_path(), format="mlpackage", minimum_deployment_target="iOS18").save(path)
+    optimize = ct.optimize.coreml
+    if form == "table":
+        config, call = optimize.OpPalettizerConfig(mode="kmeans", nbits=4), optimize.palettize_weights
+        ours = mlt.quantize_weights(path, 4, "kmeans")
+    else:
+        config = optimize.OpLinearQuantizerConfig(dtype="int4", granularity="per_block", block_size=8)
+        call = optimize.linear_quantize_weights
+        ours = mlt.quantize_weights(path, 4, "linear_symmetric", granularity="per_block", block_size=8)
+    with silence():
+        theirs = call(ct.models.MLModel(str(path), skip_model_load=True), optimize.OptimizationConfig(config))
+    assert compressing(ours.spec) == compressing(theirs.get_spec())
+    assert len(compressing(ours.spec)) == 1
+
+
 @off_a_mac
 def test_what_asks_core_ml(ct: Any, digits: Any, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="not loaded or compiled"):
