@@ -35,7 +35,11 @@ def compare(
     layers: Annotated[
         bool, typer.Option("--layers", help="Also show the error of every layer, and where it starts.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing report.")] = False,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the error over the layers as a plot: .png, .svg or .pdf."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing report or plot.")] = False,
     progress: Annotated[
         bool | None,
         typer.Option("--progress/--no-progress", help="A progress bar on stderr; on a terminal by default."),
@@ -51,6 +55,8 @@ def compare(
     if min_agreement is not None and not 0 <= min_agreement <= 1:
         raise ArgumentError(f"--min-agreement lies between 0 and 1, not {min_agreement}")
     target = _free_page(report, force) if report is not None else None
+    if plot is not None:
+        _check_plot(plot, force)
     import_custom_layers(custom_layers)
     models = load(full_precision_model), load(quantized_model)
     if target is not None:
@@ -66,16 +72,21 @@ def compare(
     else:
         found = compare_models(*models, sample_data, crop=crop, progress=progress)  # type: ignore[arg-type]
         found_layers = None
-    if layers and found_layers is None:
+    if (layers or plot is not None) and found_layers is None:
         found_layers = compare_layers(*models, sample_data, crop=crop, progress=progress)  # type: ignore[arg-type]
+    if plot is not None and found_layers is not None:
+        found_layers.plot(plot)
     if as_json:
         print_json(found.to_dict() | ({"layers": found_layers.to_dict()} if layers and found_layers else {}))
     else:
         typer.echo(str(found))
         if layers:
             typer.echo(f"\n{found_layers}")
+        written = [plot] if plot is not None else []
         if target is not None:
-            typer.echo(f"written: {target}, {target.with_suffix('.json')}")
+            written += [str(target), str(target.with_suffix(".json"))]
+        if written:
+            typer.echo(f"written: {', '.join(written)}")
     if min_agreement is not None:
         if found.top1_agreement is None:
             raise ComparisonError("--min-agreement needs classifiers; these models have no class labels")
@@ -96,3 +107,12 @@ def _free_page(report: str, force: bool) -> Path:
         if file.exists() and not force:
             raise ArgumentError(f"{str(file)!r} exists already", fix="Give another --report, or --force to replace it")
     return target
+
+
+def _check_plot(plot: str, force: bool) -> None:
+    from mltoolkit.comparison.plotting import check_plot_path, require_plots
+    from mltoolkit.errors import ArgumentError
+
+    require_plots("compare --plot")
+    if check_plot_path(plot).exists() and not force:
+        raise ArgumentError(f"{plot!r} exists already", fix="Give another --plot, or --force to replace it")

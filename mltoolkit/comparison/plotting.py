@@ -83,6 +83,20 @@ def new_plot(purpose: str, width: float, height: float) -> Iterator[tuple[Figure
         yield figure, axes
 
 
+def check_plot_path(path: str | os.PathLike[str]) -> Path:
+    """The path of a plot.
+
+    Raises:
+        ArgumentError: the suffix is none that a plot can have.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in SUFFIXES:
+        raise ArgumentError(
+            f"a plot cannot be written as {target.suffix!r}", fix=f"Choose one of: {' '.join(SUFFIXES)}"
+        )
+    return target
+
+
 def write_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG, SVG or PDF, whichever the suffix says.
 
@@ -90,11 +104,7 @@ def write_plot(figure: Figure, path: str | os.PathLike[str]) -> None:
         ArgumentError: the suffix is another.
         ModelFileError: the file cannot be written.
     """
-    target = Path(path)
-    if target.suffix.lower() not in SUFFIXES:
-        raise ArgumentError(
-            f"a plot cannot be written as {target.suffix!r}", fix=f"Choose one of: {' '.join(SUFFIXES)}"
-        )
+    target = check_plot_path(path)
     data = io.BytesIO()
     # Without a date, the same plot gives the same file.
     kind = target.suffix[1:].lower()

@@ -68,6 +68,18 @@ def test_layers(run: Run, small: Path) -> None:
     assert json.loads(out)["layers"]["starts_at"] == "conv1_out"
 
 
+def test_plot(run: Run, small: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    plot = tmp_path / "layers.svg"
+    code, out, _ = run("compare", MODEL, small, PICTURES, "--plot", plot)
+    assert code == 0 and out.splitlines()[-1] == f"written: {plot}"
+    assert "conv1_out" in plot.read_text(encoding="utf-8")
+    assert run("compare", MODEL, small, PICTURES, "--plot", plot)[0] == 1
+    assert run("compare", MODEL, small, PICTURES, "--plot", plot, "--force", "--report", tmp_path / "r.html")[0] == 0
+    code, _, err = run("compare", MODEL, small, PICTURES, "--plot", tmp_path / "layers.gif")
+    assert code == 1 and "'.gif'" in err
+
+
 def test_a_report_that_cannot_be_is_refused_before_the_work(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
