@@ -141,7 +141,7 @@ def quantize_weights(
     rewriter = open_rewriter(load(full_precision_model), minimum_deployment_target=target)
     records, decisions = rewrite_weights(rewriter, config, progress=progress)
     if any(decision.form for decision in decisions):
-        record_settings(rewriter, settings_of(decisions, target))
+        record_settings(rewriter, settings_of(decisions, target, rewriter))
     quantized = rewriter.finish()
     quantized.quantization_report = make_report(records, config, rewriter.bytes_before, rewriter.bytes_after)
     return quantized

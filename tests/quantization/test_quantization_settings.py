@@ -141,10 +141,19 @@ def test_what_a_model_records_does_the_same_again(defaults: Any, layers: Any, nb
         rewriter = SpecRewriter(source)
         config = QuantizationConfig(nbits, settings=chosen or recorded[0])
         _, decisions = rewrite_weights(rewriter, config)
-        recorded.append(QuantizationSettings.from_json(settings_of(decisions).to_json()))
+        short = settings_of(decisions, rewriter=rewriter)
+        assert len(short.to_json()) <= len(settings_of(decisions).to_json())
+        recorded.append(QuantizationSettings.from_json(short.to_json()))
         made.append(rewriter.finish_spec().SerializeToString(deterministic=True))
     assert made[0] == made[1]
     assert recorded[0] == recorded[1]
+
+
+def test_equal_settings_of_all_weights_are_said_once() -> None:
+    small = mlt.quantize_weights(digit_model_path(), 4, "kmeans")
+    settings = mlt.quantization_settings(small)
+    assert settings is not None
+    assert settings.to_dict() == {"method": "data-free", "defaults": {"mode": "kmeans", "nbits": 4}}
 
 
 def test_layers_of_one_name_are_told_apart_by_their_place() -> None:
