@@ -1,6 +1,7 @@
 """Draw pictures of README.md from what mltoolkit really gives: ``python docs/pictures/draw.py [bits] [report]``.
 
-- bits.svg: agreement against size, from the measured table of docs/quantization.md; draw it again when that changes.
+- bits.svg: agreement against size, from the measured tables of docs/calibration.md where they are, else from that of
+  docs/quantization.md; draw it again when they change.
 - report.png: what the comparison of the digit classifier with itself at 3 bits shows in a notebook.
 
 The first needs matplotlib, the second playwright and Chromium (``chromium`` on the path, or playwright's own).
@@ -16,9 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-MEASURED = FOLDER.parent / "quantization.md"
-# A row of the table: mode, bits, bytes, agreement, interval.
-ROW = re.compile(r"^\| ([\w ,()-]+) \| (\d+) \| ([\d,]+) \| ([\d.]+)% \| ([\d.]+)% \.\. ([\d.]+)% \|", re.MULTILINE)
+PAGES = FOLDER.parent
+# A row of docs/quantization.md: mode, bits, bytes, agreement, interval.
+DATA_FREE = re.compile(r"^\| (\w+) \| (\d+) \| ([\d,]+) \| ([\d.]+)% \| ([\d.]+)% \.\. ([\d.]+)% \|", re.MULTILINE)
+# Of docs/calibration.md: a table of agreements with a column a method, and one with the bytes, a row a method.
+AGREEMENTS = re.compile(
+    r"^\| bits \| (?P<methods>[^\n]+) \| asked for \|\n[^\n]+\n(?P<rows>(?:\| \d+ \|[^\n]+\n)+)", re.MULTILINE
+)
+CELL = re.compile(r"([\d.]+) % \(([\d.]+)–([\d.]+)\)")
+BYTES = re.compile(r"^\| (\d+) \| ([^|(]+?)(?: \([^|]*\))? \| ([\d,]+) \| [\d.]+ %", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,34 @@ class Measured:
 
 
 def measured() -> list[Measured]:
+    """The rows to draw."""
+    page = PAGES / "calibration.md"
+    found = calibrated_rows(page.read_text(encoding="utf-8")) if page.is_file() else []
+    return found or data_free_rows((PAGES / "quantization.md").read_text(encoding="utf-8"))
+
+
+def data_free_rows(text: str) -> list[Measured]:
     """The rows of docs/quantization.md."""
-    text = MEASURED.read_text(encoding="utf-8")
     return [
         Measured(mode, int(bits), int(size.replace(",", "")), *map(float, rest))
-        for mode, bits, size, *rest in ROW.findall(text)
+        for mode, bits, size, *rest in DATA_FREE.findall(text)
     ]
+
+
+def calibrated_rows(text: str) -> list[Measured]:
+    """What both tables of docs/calibration.md have, put together by bits and method."""
+    table = AGREEMENTS.search(text)
+    if not table:
+        return []
+    methods = table["methods"].split(" | ")
+    sizes = {(int(bits), method): int(size.replace(",", "")) for bits, method, size in BYTES.findall(text)}
+    rows = []
+    for line in table["rows"].splitlines():
+        bits, *cells = line.strip("| ").split(" | ")
+        for method, cell in zip(methods, cells, strict=False):
+            if (numbers := CELL.fullmatch(cell)) and (int(bits), method) in sizes:
+                rows.append(Measured(method, int(bits), sizes[int(bits), method], *map(float, numbers.groups())))
+    return rows
 
 
 def fingerprint(rows: list[Measured]) -> str:
@@ -73,14 +102,16 @@ def bits() -> None:
     for row in best.values():
         place = (row.bytes / 1e6, row.agreement)
         axes.annotate(f"{row.bits} bits", place, (-6, 8), textcoords="offset points", ha="right", fontsize=9)
-    full = re.search(r"^\| float32 \| 32 \| ([\d,]+) \|", MEASURED.read_text(encoding="utf-8"), re.MULTILINE)
+    full = re.search(
+        r"^\| float32 \| 32 \| ([\d,]+) \|", (PAGES / "quantization.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     whole = f", {int(full[1].replace(',', '')) / 1e6:.1f} MB as float32" if full else ""
     axes.set(xlabel="megabytes of the file", ylabel="same answer as float32, %", ylim=(-3, 106))
     axes.set_title(f"SqueezeNet{whole}", fontsize=11)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     figure.tight_layout()
-    metadata = {"Date": None, "Description": f"drawn from table {fingerprint(rows)} of docs/quantization.md"}
+    metadata = {"Date": None, "Description": f"drawn from table {fingerprint(rows)} of the documentation"}
     figure.savefig(FOLDER / "bits.svg", metadata=metadata, facecolor="white")
 
 
