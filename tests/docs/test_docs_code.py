@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from markdown_code import OURS, blocks, pages
+from markdown_code import OURS, PROJECT, blocks, pages
 
 import mltoolkit
 
@@ -49,6 +50,13 @@ def test_code_says_its_language(page: str) -> None:
             continue
         if first in OURS or first in ("import", "from", "def", "class", "@mlt", "pip"):
             assert block.output, f"{page}:{block.line}: mark the block as python or sh"
+
+
+@pytest.mark.parametrize("page", pages())
+def test_no_python_stands_outside_blocks(page: str) -> None:
+    text = re.sub(r"```.*?```", "", (PROJECT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    found = re.findall(r"^ {4,}(?:import |from \w+ import|def |class |mlt\.|\w+ = ).*", text, re.MULTILINE)
+    assert not found, f"put it into a block of python: {found[0]}"
 
 
 def test_reasons_are_reasons() -> None:
