@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from mltoolkit.calibration.statistics import InputStatistics
 
 _DAMPING = 0.01
+# Of the largest second moment: the statistics are sums of float32 products, and what is left of them without the means
+# is noise where an input hardly varies.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,10 @@ def make_problem(weights: NDArray[np.float32], statistics: InputStatistics, *, c
         second = second - mean_hat[:, :, None] * mean_hat[:, None, :]
         cross = cross - mean[:, :, None] * mean_hat[:, None, :]
         reference = reference - mean[:, :, None] * mean[:, None, :]
+    noise = _ROUNDING * float(np.diagonal(statistics.second_moment, axis1=1, axis2=2).max(initial=0.0))
     inputs = weights.shape[-1]
     # One λ for all groups: a channel that is always zero has no scale of its own. Without any data T is W.
-    damping = _DAMPING * float(np.trace(second, axis1=1, axis2=2).mean()) / inputs or 1.0
+    damping = max(_DAMPING * float(np.trace(second, axis1=1, axis2=2).mean()) / inputs, noise) or 1.0
     eye = damping * np.eye(inputs)
     hessian = second + eye
     wide = weights.astype(np.float64)

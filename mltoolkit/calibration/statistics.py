@@ -3,7 +3,8 @@
 A position is one set of inputs that the weights are multiplied with: a window of a convolution, a row of a matrix.
 With x the inputs at a position in the float network, x̂ those at the same position of the same sample in the network
 quantized so far, and E the mean over all positions taken: H = E[x̂ x̂ᵀ], C = E[x x̂ᵀ], R = E[x xᵀ], E[x] and E[x̂].
-Products are float32 over a thousand positions at a time, their sums float64.
+Products are float32 over a thousand positions at a time, their sums float64. They are taken about the means of the
+first positions: else rounding would leave no covariance of inputs that hardly vary about a large mean.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class InputStatistics:
         self._crosses = np.zeros(shape)
         self._totals = np.zeros(shape[:2])
         self._totals_hat = np.zeros(shape[:2])
+        self._origin = np.zeros(shape[:2], dtype=np.float32)
 
     def add(self, x: Columns, x_hat: Columns, each: Each = map) -> None:
         """Add positions.
@@ -55,7 +57,11 @@ class InputStatistics:
             x_hat: those in the other network; the same array where the networks do not differ yet.
             each: applies a function to the parts of the work: an executor's ``map`` does so in threads.
         """
-        for _ in each(lambda part: self._add_part(x, x_hat, *part), self._parts()):
+        if not self.count:
+            self._origin = x_hat.mean(axis=2)
+        hat = x_hat - self._origin[..., None]
+        own = hat if x is x_hat else x - self._origin[..., None]
+        for _ in each(lambda part: self._add_part(own, hat, *part), self._parts()):
             pass
         self.count += x.shape[2]
 
@@ -89,27 +95,37 @@ class InputStatistics:
     @property
     def second_moment(self) -> Moments:
         """H = E[x̂ x̂ᵀ], (groups, inputs, inputs)."""
-        return self._symmetric(self._products)
+        return self._about_zero(self._symmetric(self._products), self._totals_hat, self._totals_hat)
 
     @property
     def float_moment(self) -> Moments:
         """R = E[x xᵀ], (groups, inputs, inputs)."""
-        return self._symmetric(self._own)
+        return self._about_zero(self._symmetric(self._own), self._totals, self._totals)
 
     @property
     def cross(self) -> Moments:
         """C = E[x x̂ᵀ], (groups, inputs, inputs): rows belong to x, columns to x̂."""
-        return self._crosses / max(self.count, 1)
+        return self._about_zero(self._crosses / max(self.count, 1), self._totals, self._totals_hat)
 
     @property
     def mean(self) -> Moments:
         """E[x], (groups, inputs)."""
-        return self._totals / max(self.count, 1)
+        return self._origin + self._totals / max(self.count, 1)
 
     @property
     def mean_hat(self) -> Moments:
         """E[x̂], (groups, inputs)."""
-        return self._totals_hat / max(self.count, 1)
+        return self._origin + self._totals_hat / max(self.count, 1)
+
+    def _about_zero(self, moments: Moments, totals: Moments, totals_hat: Moments) -> Moments:
+        """E[(a + x) (a + x̂)ᵀ] of E[x x̂ᵀ] and the sums of x and x̂."""
+        origin = self._origin.astype(np.float64)
+        after, after_hat = totals / max(self.count, 1), totals_hat / max(self.count, 1)
+        for rows in (slice(row, row + _ROWS[1]) for row in range(0, self.inputs, _ROWS[1])):
+            part = moments[:, rows]
+            part += origin[:, rows, None] * (origin + after_hat)[:, None, :]
+            part += after[:, rows, None] * origin[:, None, :]
+        return moments
 
     def _symmetric(self, upper: Moments) -> Moments:
         full = np.triu(upper)

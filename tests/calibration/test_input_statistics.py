@@ -61,11 +61,13 @@ def test_without_positions_there_are_zeros() -> None:
 
 def test_float64_sums_keep_what_float32_would_lose() -> None:
     statistics = InputStatistics(1, 1)
+    # The first positions say about what the products are taken.
+    statistics.add(*[np.zeros((1, 1, 1), dtype=np.float32)] * 2)
     statistics.add(*[np.full((1, 1, 1), 2**15, dtype=np.float32)] * 2)
     for _ in range(1000):
         statistics.add(*[np.full((1, 1, 1), 4, dtype=np.float32)] * 2)
     # Adding 16 to 2**30 changes nothing in float32.
-    assert statistics.second_moment[0, 0, 0] * statistics.count == 2**30 + 16_000
+    assert statistics.second_moment[0, 0, 0] * statistics.count == pytest.approx(2**30 + 16_000, rel=1e-12)
 
 
 def test_positions_are_chosen_without_repetition_and_evenly() -> None:
@@ -188,3 +190,16 @@ def test_windows_of_many_channels_stay_small(threads: int) -> None:
     # Three sums in float64; the columns of one batch, twice while they are put together; parts of products.
     limit = 3 * 2304 * 2304 * 8 + 2 * (32 << 20) + threads * (4 << 20)
     assert peak < limit, f"{peak / 1e6:.0f} MB of {limit / 1e6:.0f}"
+
+
+def test_covariance_of_inputs_that_hardly_vary() -> None:
+    rng = np.random.default_rng(5)
+    x = (6 + 1e-3 * rng.standard_normal((1, 8, 4096))).astype(np.float32)
+    statistics = InputStatistics(1, 8)
+    for part in np.split(x, 4, axis=2):
+        statistics.add(part, part)
+    mean = statistics.mean[0]
+    found = statistics.second_moment[0] - np.outer(mean, mean)
+    expected = np.cov(x[0].astype(np.float64), bias=True)
+    # Products of float32 about 6 are off by some 1e-5, ten times the variance.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.max())

@@ -106,3 +106,17 @@ def test_inputs_that_are_always_zero_keep_their_weights() -> None:
     statistics.add(x, x)
     weights = rng.standard_normal((1, 3, 4)).astype(np.float32)
     np.testing.assert_allclose(make_problem(weights, statistics, centred=False).target, weights, atol=1e-5)
+
+
+def test_inputs_that_hardly_vary() -> None:
+    """What the means leave of float32 products is noise, and may be negative; the weights stay about as they are."""
+    rng = np.random.default_rng(0)
+    x = (6 + 1e-5 * rng.standard_normal((1, 8, 2048))).astype(np.float32)
+    weights = rng.standard_normal((1, 4, 8)).astype(np.float32)
+    statistics = InputStatistics(1, 8)
+    statistics.add(x, x + np.float32(1e-3))
+    problem = make_problem(weights, statistics, centred=True)
+    assert np.linalg.eigvalsh(problem.hessian.astype(np.float64)).min() > 0, problem.importance
+    assert (problem.importance > 0).all()
+    # A variance of 1e-10 of a square of 36 says nothing: λ keeps T at W.
+    np.testing.assert_allclose(problem.target, weights, atol=0.5 * np.abs(weights).max())
