@@ -70,9 +70,11 @@ def reason_to_stay(rewriter: WeightAccess, slot: WeightSlot, form: Form, config:
 
 def _reason(rewriter: WeightAccess, slot: WeightSlot, form: Form, config: QuantizationConfig) -> str:
     lack = rewriter.lacking(slot, form)
-    reason = ("" if lack else rewriter.obstacle(slot, form)) or _already_there(slot, form, config)
-    if not reason and not config.dequantizes:
-        reason = _unwanted(slot, config)
+    unwanted = "" if config.dequantizes else _unwanted(slot, config)
+    # Nearly all biases of a program have one axis, which is an obstacle too: not the reason that matters.
+    reason = unwanted if slot.in_program else ""
+    reason = reason or ("" if lack else rewriter.obstacle(slot, form)) or _already_there(slot, form, config)
+    reason = reason or unwanted
     if not reason and not selects(config.selector, rewriter.message(slot), slot):
         reason = "not selected"
     return reason or (lack.reason if lack else not_smaller(rewriter, slot, form, config))
