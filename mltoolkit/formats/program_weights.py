@@ -60,7 +60,21 @@ class SparseWeight:
     kept: NDArray[np.float32]
 
 
-ProgramStored = AffineCodes | GroupedCodes | SparseWeight
+@dataclass(frozen=True)
+class SparseCodes:
+    """Zeros, and codes where a mask is 1.
+
+    Attributes:
+        mask: bool, in the weight's shape.
+        codes: what the kept values are: codes for every value of the weight, of which those at the mask's places are
+            stored. Tables are for the whole weight.
+    """
+
+    mask: NDArray[np.bool_]
+    codes: AffineCodes | GroupedCodes
+
+
+ProgramStored = AffineCodes | GroupedCodes | SparseWeight | SparseCodes
 
 
 def decode_stored(stored: ProgramStored, where: str) -> NDArray[np.float32]:
@@ -71,6 +85,8 @@ def decode_stored(stored: ProgramStored, where: str) -> NDArray[np.float32]:
     """
     if isinstance(stored, AffineCodes):
         return shift_and_scale(stored.codes, stored.scale, stored.zero_point, where)
+    if isinstance(stored, SparseCodes):
+        return np.where(stored.mask, decode_stored(stored.codes, where), np.float32(0))
     if isinstance(stored, SparseWeight):
         values = np.zeros(stored.mask.shape, dtype=np.float32)
         values[stored.mask] = stored.kept

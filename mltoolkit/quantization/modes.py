@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.errors import ArgumentError, did_you_mean
-from mltoolkit.formats.program_weights import AffineCodes, GroupedCodes, ProgramStored, SparseWeight, decode_stored
+from mltoolkit.formats.program_weights import (
+    AffineCodes,
+    GroupedCodes,
+    ProgramStored,
+    SparseCodes,
+    SparseWeight,
+    decode_stored,
+)
 from mltoolkit.formats.weights import LinearCodes, TableCodes, decode
 from mltoolkit.quantization.assignment import assign_to_table
 from mltoolkit.quantization.kmeans import kmeans_1d
@@ -201,6 +208,6 @@ def read_back(stored: Stored, job: Job) -> NDArray[np.float32]:
     slot = job.slot
     if isinstance(stored, (LinearCodes, TableCodes)):
         return decode(stored, job.values.shape, slot.where, slot.channel_axis)
-    if isinstance(stored, (AffineCodes, GroupedCodes, SparseWeight)):
+    if isinstance(stored, (AffineCodes, GroupedCodes, SparseWeight, SparseCodes)):
         return decode_stored(stored, slot.where)
     return stored.astype(np.float32, copy=False)

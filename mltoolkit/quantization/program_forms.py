@@ -19,6 +19,7 @@ from mltoolkit.formats.mil_value_writing import array_bytes
 from mltoolkit.quantization.slots import Form, WeightSlot
 
 TABLE_BITS = {IOS16: (1, 2, 4, 6, 8), IOS18: (1, 2, 3, 4, 6, 8)}
+_MOST_CODE_BITS = 8
 LINEAR_BITS = {IOS16: (8,), IOS18: (4, 8)}
 
 
@@ -56,6 +57,7 @@ def lacking(form: Form, version: int) -> Lack | None:
         ("tables of vectors", form.cluster_dim > 1),
         ("tables with a scale for each channel", form.channel_scale),
         ("a scale for each block", form.block_size),
+        ("codes between zeros", form.kind == "sparse" and form.nbits <= _MOST_CODE_BITS),
     )
     for name, asked in extra:
         if asked:

@@ -13,14 +13,16 @@ from mltoolkit.formats.deployment import IOS18
 from mltoolkit.formats.mil_bits import pack_elements
 from mltoolkit.formats.mil_types import element_named
 from mltoolkit.formats.mil_value_writing import array_bytes, array_value, tensor_type, text_value
-from mltoolkit.formats.program_weights import AffineCodes, GroupedCodes, SparseWeight
+from mltoolkit.formats.program_weights import AffineCodes, GroupedCodes, SparseCodes, SparseWeight
 from mltoolkit.formats.protobuf import proto_module
 from mltoolkit.formats.weight_blob_writing import WeightFileWriter
 from mltoolkit.formats.weights import LinearCodes, TableCodes
 from mltoolkit.quantization.modes import Stored
 
-# What stands in the place of names until the operations have a place in a program.
+# What stands in the place of names until the operations have a place in a program: that of the result, and of others,
+# which are named after it.
 RESULT, INNER = "?", "?codes"
+_MASK, _KEPT = "?mask", "?kept"
 
 
 class OperationWriter:
@@ -65,6 +67,8 @@ class OperationWriter:
             made = [self._affine(stored, element)]
         elif isinstance(stored, SparseWeight):
             made = [self._sparse(stored, element)]
+        elif isinstance(stored, SparseCodes):
+            made = self._sparse_codes(stored, element)
         elif stored.dtype == np.float16 and element == "float32":
             given = {"source_val": self._array(stored, "float16"), "output_dtype": text_value("fp32")}
             made = [self._operation("constexpr_cast", given, element, shape)]
@@ -156,6 +160,26 @@ class OperationWriter:
             given["mask"] = self._array(pack_elements(mask.reshape(-1).astype(np.uint8), 1), "uint8")
             given["shape"] = array_value(np.array(shape, dtype=np.uint32), "uint32", self._writer)
         return self._operation("constexpr_sparse_to_dense", given, element, shape)
+
+    def _sparse_codes(self, stored: SparseCodes, element: str) -> list[Any]:
+        """iOS 18: an operation that gives the mask and the kept values, and one that spreads them."""
+        mask, coded, shape = stored.mask, stored.codes, stored.mask.shape
+        mask_value = self._array(mask.astype(np.uint8), "uint1")
+        if isinstance(coded, GroupedCodes):
+            kind, codes = "constexpr_lut_to_sparse", self._array(coded.codes[mask], f"uint{coded.nbits}")
+            given = {"indices_mask": mask_value, "indices_nonzero_data": codes}
+            given["lut"] = self._floats(coded.tables, element)
+        else:
+            kind = "constexpr_sparse_blockwise_shift_scale"
+            name = f"{'int' if coded.codes.dtype == np.int8 else 'uint'}{coded.nbits}"
+            given = {"data_mask": mask_value, "nonzero_data": self._array(coded.codes[mask], name)}
+            given["scale"] = self._floats(coded.scale, element)
+            if coded.zero_point is not None:
+                given["offset"] = self._array(coded.zero_point, name)
+        first = self._operation(kind, given, "uint1", shape, _MASK)
+        first.outputs.add(name=_KEPT, type=tensor_type(element, (int(np.count_nonzero(mask)),)))
+        spreading = {"nonzero_data": _KEPT, "mask": _MASK}
+        return [first, self._operation("constexpr_sparse_to_dense", spreading, element, shape)]
 
 
 def _affine_of(

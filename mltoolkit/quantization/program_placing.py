@@ -7,7 +7,7 @@ from typing import Any
 
 from mltoolkit.formats.ml_program import iter_operations
 from mltoolkit.formats.protobuf import proto_module
-from mltoolkit.quantization.program_operations import INNER, RESULT
+from mltoolkit.quantization.program_operations import RESULT
 from mltoolkit.quantization.program_scan import Constant
 
 
@@ -78,18 +78,22 @@ class Placement:
             block.operations.MergeFrom(copies.operations)
 
     def _named(self, operations: list[Any], result: str, label: str) -> list[Any]:
-        inner = self._free(f"{result}_codes") if len(operations) > 1 else ""
+        """Copies of operations whose result has a name; what is between them is named after it."""
+        placeholders = {output.name for operation in operations for output in operation.outputs} - {RESULT}
+        names = {name: self._free(f"{result}_{name.removeprefix(RESULT)}") for name in sorted(placeholders)}
+        names[RESULT] = result
         copies = []
         for operation in operations:
             copy = proto_module("MIL_pb2").Operation()
             copy.CopyFrom(operation)
-            final = copy.outputs[0].name == RESULT
-            copy.outputs[0].name = result if final else inner
-            copy.attributes["name"].immediateValue.tensor.strings.values[0] = label if final else inner
+            for output in copy.outputs:
+                output.name = names[output.name]
+            first = operation.outputs[0].name
+            copy.attributes["name"].immediateValue.tensor.strings.values[0] = label if first == RESULT else names[first]
             for argument in copy.inputs.values():
                 for binding in argument.arguments:
-                    if binding.WhichOneof("binding") == "name" and binding.name == INNER:
-                        binding.name = inner
+                    if binding.WhichOneof("binding") == "name":
+                        binding.name = names[binding.name]
             copies.append(copy)
         return copies
 

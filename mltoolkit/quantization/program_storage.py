@@ -58,10 +58,13 @@ def _type(constant: Constant, name: str) -> TensorType | None:
 
 def _bytes(constant: Constant) -> int:
     total = 0
+    # A mask and the kept values come from one operation.
+    inner = {id(given[0]): given[0] for given in constant.given.values() if isinstance(given, tuple)}
+    total += sum(map(_bytes, inner.values()))
     for name, given in constant.given.items():
         if isinstance(given, tuple):
-            total += _bytes(given[0])
-        elif name not in ("axis", "shape", "vector_axis", "output_dtype"):
+            continue
+        if name not in ("axis", "shape", "vector_axis", "output_dtype"):
             described, _ = stored_size(given)
             total += array_bytes(described.count or 0, described.element.bits)
     return total

@@ -11,13 +11,15 @@ import numpy as np
 from mltoolkit.errors import ArgumentError, UnsupportedModelError
 from mltoolkit.formats.deployment import target_version
 from mltoolkit.formats.mil_value_writing import array_bytes
-from mltoolkit.formats.program_weights import SparseWeight, decode_stored
+from mltoolkit.formats.program_weights import SparseCodes, SparseWeight, decode_stored
+from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.pruning import STRUCTURED, PruningConfig
 from mltoolkit.quantization.quantize_spec import Progress
 from mltoolkit.quantization.report import QuantizationReport, WeightRecord
 from mltoolkit.quantization.rewriting import ModelRewriter, open_rewriter
 from mltoolkit.quantization.selectors import Predicate, check_selector, selects
 from mltoolkit.quantization.slots import Form, WeightSlot
+from mltoolkit.quantization.sparse_codes import sparse_codes, sparse_codes_bytes, sparse_config
 from mltoolkit.quantization.sqnr import sqnr_db
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ def prune_weights(
     block_size: int | None = None,
     dim: int | None = None,
     minimum_sparsity: float = 0.0,
+    nbits: int | None = None,
+    quantization_mode: str = "kmeans",
     selector: Predicate | None = None,
     only_if_smaller: bool = True,
     minimum_deployment_target: str | None = None,
@@ -54,6 +58,8 @@ def prune_weights(
             ``linear``.
         dim: 0 for output channels, 1 for input channels, where that is not what is meant.
         minimum_sparsity: leave a weight array alone where a smaller share would be zero.
+        nbits: store the weights that stay in so many bits (iOS 18); by default as floats.
+        quantization_mode: how: ``kmeans``, ``linear_lut``, ``linear`` or ``linear_symmetric``.
         selector: the weights to prune: a predicate ``(operation name, input name) -> bool``. Default: all.
         only_if_smaller: leave a weight array as it is where it would not take fewer bytes.
         minimum_deployment_target: as for :func:`quantize_weights`; sparse weights need iOS 16.
@@ -70,6 +76,7 @@ def prune_weights(
     from mltoolkit.model import load
 
     config = PruningConfig(threshold, target_sparsity, n_m_ratio, block_size, dim, minimum_sparsity)
+    codes = None if nbits is None else sparse_config(nbits, quantization_mode)
     check_selector(selector)
     if minimum_deployment_target is not None:
         target_version(minimum_deployment_target)
@@ -80,24 +87,32 @@ def prune_weights(
         )
     records = []
     for done, slot in enumerate(rewriter.slots, start=1):
-        records.append(_prune(rewriter, slot, config, selector, only_if_smaller))
+        records.append(_prune(rewriter, slot, config, codes, selector, only_if_smaller))
         if progress is not None:
             progress(done, len(rewriter.slots), slot.layer)
     if any(record.mode for record in records):
         rules = {name: value for name, value in vars(config).items() if value}
+        if codes is not None:
+            rules |= {"nbits": nbits, "quantization_mode": codes.mode.name}
         rewriter.set_metadata(METADATA_KEY, json.dumps(rules))
     pruned = rewriter.finish()
+    mode = "sparse" if codes is None else f"sparse {codes.mode.name}"
     pruned.quantization_report = QuantizationReport(
-        "sparse", 0, tuple(records), rewriter.bytes_before, rewriter.bytes_after
+        mode, nbits or 0, tuple(records), rewriter.bytes_before, rewriter.bytes_after
     )
     return pruned
 
 
 def _prune(
-    rewriter: ModelRewriter, slot: WeightSlot, config: PruningConfig, selector: Any, only_if_smaller: bool
+    rewriter: ModelRewriter,
+    slot: WeightSlot,
+    config: PruningConfig,
+    codes: QuantizationConfig | None,
+    selector: Any,
+    only_if_smaller: bool,
 ) -> WeightRecord:
     bits = 16 if slot.half else 32
-    form = Form("sparse", bits)
+    form = Form("sparse", bits if codes is None else codes.nbits or bits)
     reason = "" if slot.role == "weight" else f"{_ROLES[slot.role]} as they are"
     lack = rewriter.lacking(slot, form)
     if not reason and lack is not None:
@@ -117,15 +132,26 @@ def _prune(
     sparsity = 1 - count / slot.count
     if sparsity < config.minimum_sparsity:
         return _record(slot, f"only {sparsity:.1%} would be zero")
-    if only_if_smaller and array_bytes(count, bits) + array_bytes(slot.count, 1) >= slot.bytes:
+    stored: SparseWeight | SparseCodes = SparseWeight(kept, values[kept])
+    size = array_bytes(count, bits) + array_bytes(slot.count, 1)
+    if codes is not None and count:
+        stored = sparse_codes(values, kept, slot, codes)
+        size = sparse_codes_bytes(stored, bits)
+    if only_if_smaller and size >= slot.bytes:
         return _record(slot, f"would not get smaller with {sparsity:.1%} of zeros")
-    stored = SparseWeight(kept, values[kept])
-    size = rewriter.write(slot, stored)
-    return _record(slot, f"{sparsity:.1%} zeros", size, bits, sqnr_db(values, decode_stored(stored, slot.where)))
+    written = rewriter.write(slot, stored)
+    sqnr = sqnr_db(values, decode_stored(stored, slot.where))
+    name = "sparse" if isinstance(stored, SparseWeight) or codes is None else f"sparse {codes.mode.name}"
+    return _record(slot, f"{sparsity:.1%} zeros", name, written, form.nbits, sqnr)
 
 
 def _record(
-    slot: WeightSlot, reason: str, size: int | None = None, bits: int | None = None, sqnr: float | None = None
+    slot: WeightSlot,
+    reason: str,
+    mode: str = "",
+    size: int | None = None,
+    bits: int | None = None,
+    sqnr: float | None = None,
 ) -> WeightRecord:
     return WeightRecord(
         stage=slot.stage,
@@ -133,7 +159,7 @@ def _record(
         layer_type=slot.layer_type,
         weight=slot.name,
         shape=slot.shape,
-        mode="" if size is None else "sparse",
+        mode=mode,
         bits_before=slot.bits,
         bits_after=slot.bits if bits is None else bits,
         bytes_before=slot.bytes,

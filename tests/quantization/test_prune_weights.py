@@ -134,3 +134,65 @@ def test_what_stores_no_zeros() -> None:
         mlt.prune_weights(digit_model_path(), target_sparsity=0.5)
     with pytest.raises(ArgumentError, match="minimum_deployment_target='iOS16'"):
         mlt.prune_weights(chain("CoreML5"), target_sparsity=0.5)
+
+
+CODES: list[tuple[int, str]] = [(4, "kmeans"), (3, "kmeans"), (6, "linear_lut"), (8, "linear"), (4, "linear_symmetric")]
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "float16"])
+@pytest.mark.parametrize(("nbits", "mode"), CODES)
+def test_what_stays_may_be_codes(nbits: int, mode: str, half: bool) -> None:
+    source = chain("CoreML8", half=half)
+    small = mlt.prune_weights(source, target_sparsity=0.75, nbits=nbits, quantization_mode=mode, only_if_smaller=False)
+    report = small.quantization_report
+    assert report is not None and {record.mode for record in report.changed} == {f"sparse {mode}"}
+    old, new = open_rewriter(source), open_rewriter(small)
+    sizes = {slot.key: slot.bytes for slot in new.slots}
+    for before, after in zip(old.slots, new.slots, strict=True):
+        values, found = old.values(before), new.values(after)
+        if before.role != "weight":
+            np.testing.assert_array_equal(found, values)
+            continue
+        kept = PruningConfig(target_sparsity=0.75).keep(values)
+        assert not found[~np.asarray(kept)].any()
+        # One step of the coarsest code here: 4 of 8 deviations wide.
+        assert np.abs(found - np.where(kept, values, 0)).max() <= 8 / (1 << nbits)
+    for record in report.changed:
+        assert record.bytes_after == sizes[f"{record.layer}.{record.weight}"]
+    full = mlt.quantize_weights(small, None, "dequantization")
+    difference = np.abs(small.predict(sample())["y"] - full.predict(sample())["y"]).max()
+    # Scale times code is no float16, which a float16 program stores in full; it meets tanh.
+    assert difference <= (0.1 if (half and mode.startswith("linear_sym")) or mode == "linear" else 0.0)
+
+
+@pytest.mark.parametrize(("nbits", "mode"), CODES)
+def test_coremltools_reads_codes_between_zeros(nbits: int, mode: str, tmp_path: Any) -> None:
+    small = mlt.prune_weights(
+        chain("CoreML8"), target_sparsity=0.5, nbits=nbits, quantization_mode=mode, only_if_smaller=False
+    )
+    small.save(tmp_path / "small.mlpackage")
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        import coremltools as ct
+        from coremltools.optimize.coreml import decompress_weights
+
+        full = mlt.load(decompress_weights(ct.models.MLModel(str(tmp_path / "small.mlpackage"), skip_model_load=True)))
+    ours, theirs = open_rewriter(small), open_rewriter(full)
+    expected = [theirs.values(slot) for slot in theirs.slots if slot.role == "weight"]
+    found = [ours.values(slot) for slot in ours.slots if slot.role == "weight"]
+    assert len(expected) == 5
+    for our, their in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(our, their)
+
+
+@pytest.mark.parametrize(
+    ("opset", "nbits", "mode", "match"),
+    [
+        ("CoreML7", 4, "kmeans", "codes between zeros.*minimum_deployment_target='iOS18'"),
+        ("CoreML8", 5, "kmeans", "nbits=4 or nbits=6"),
+        ("CoreML8", 4, "unique", "kmeans or linear_lut"),
+        ("CoreML8", 16, "linear", "mode"),
+    ],
+)
+def test_codes_that_there_are_not_between_zeros(opset: str, nbits: int, mode: str, match: str) -> None:
+    with pytest.raises(ArgumentError, match=match):
+        mlt.prune_weights(chain(opset), target_sparsity=0.5, nbits=nbits, quantization_mode=mode)
