@@ -35,6 +35,7 @@ def test_the_public_names() -> None:
         ),
         *("quantize_weights", "QuantizationReport", "QuantizedLayerSelector", "AdvancedQuantizedLayerSelector"),
         *("QuantizationSettings", "quantization_settings", "prune_weights"),
+        *("quantize_calibrated", "CalibratedQuantizationReport", "CurvePoint"),
         *("compare_models", "ComparisonReport", "compare_layers", "LayerReport", "comparison_page", "sweep"),
         "visualize",
     }
