@@ -25,7 +25,7 @@ _FEWER = 32
 # Divergences of single weights to these powers: errors of low bits do not add up, and a root evens them out.
 _POWERS = (1.0, 0.5)
 # Rates that are tried to find the smallest model that keeps an agreement, in bits a weight.
-RATES = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.5)
+RATES = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.5, 16.5)
 _CURVE_RATES = (2.0, 3.0, 4.0, 6.0)
 # What the file may grow by in bytes with other bits than the fewest: longer records, lengths of messages.
 _SLACK = 64
