@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mltoolkit.calibration.arguments import check_rest, goal_of
 from mltoolkit.calibration.feeds import CalibrationFeeds, stage_feeds
 from mltoolkit.calibration.model import Calibration
 from mltoolkit.calibration.network import Effort
@@ -135,7 +136,16 @@ def quantize_calibrated(
     from mltoolkit.model import load
 
     started = time.monotonic()
-    goal = _goal(nbits, max_bytes, max_bits_per_weight, min_agreement, settings)
+    goal = goal_of(
+        {
+            "nbits": nbits,
+            "max_bytes": max_bytes,
+            "max_bits_per_weight": max_bits_per_weight,
+            "min_agreement": min_agreement,
+        },
+        settings,
+    )
+    check_rest(held_out, limit, rows, seed, agreement)
     config = QuantizationConfig(
         nbits=nbits if goal in ("nbits", "settings") else 8,
         quantization_mode=quantization_mode,
@@ -186,46 +196,8 @@ def quantize_calibrated(
     return result
 
 
-def _goal(
-    nbits: int | None,
-    max_bytes: int | None,
-    max_bits_per_weight: float | None,
-    min_agreement: float | None,
-    settings: Any,
-) -> str:
-    """Which of the arguments says how far to go."""
-    given = {
-        "nbits": nbits,
-        "max_bytes": max_bytes,
-        "max_bits_per_weight": max_bits_per_weight,
-        "min_agreement": min_agreement,
-    }
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) > 1 or (not named and settings is None):
-        raise ArgumentError(
-            f"{' and '.join(named)} are given" if named else "nothing says how small the model shall be",
-            fix="Give one of nbits, max_bytes, max_bits_per_weight, min_agreement and settings",
-        )
-    for name, least, most in (
-        ("max_bytes", 1, float("inf")),
-        ("max_bits_per_weight", 0, float("inf")),
-        ("min_agreement", 0, 1),
-    ):
-        value: Any = given[name]
-        if value is None:
-            continue
-        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        if not number or not least <= value <= most:
-            raise ArgumentError(
-                f"{name} is {value!r}", fix=f"Give a number from {least}" + (" to 1" if most == 1 else "")
-            )
-    return named[0] if named else "settings"
-
-
 def _split(feeds: CalibrationFeeds, share: float, seed: int) -> tuple[CalibrationFeeds, CalibrationFeeds | None]:
     """The samples to calibrate with, and those that are held out."""
-    if not 0.0 <= share < 1.0:
-        raise ArgumentError(f"held_out is {share!r}", fix="Give a share from 0 up to, but not, 1")
     count = round(share * len(feeds))
     if not share:
         return feeds, None
