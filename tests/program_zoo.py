@@ -12,6 +12,7 @@ from mltoolkit.formats.deployment import opset_version
 from mltoolkit.formats.mil_value_writing import array_value, tensor_type, text_value
 from mltoolkit.formats.protobuf import new_model
 from mltoolkit.formats.weight_blob_writing import WeightFileWriter
+from mltoolkit.quantization.rewriting import open_rewriter
 
 SIZE = (1, 8, 12, 12)
 _ARRAYS = {"float32": 65568, "float16": 65552}
@@ -117,3 +118,15 @@ def chain(opset: str = "CoreML6", *, half: bool = False) -> mlt.Model:
 def sample() -> dict[str, np.ndarray]:
     """An input of these programs."""
     return {"x": np.random.default_rng(3).normal(0, 0.05, SIZE).astype(np.float32)}
+
+
+def report_of(model: mlt.Model) -> mlt.QuantizationReport:
+    """What quantization did to a model."""
+    assert model.quantization_report is not None
+    return model.quantization_report
+
+
+def values_of(model: mlt.Model) -> dict[str, np.ndarray]:
+    """operation.input → the values of each weight."""
+    rewriter = open_rewriter(model)
+    return {slot.key: rewriter.values(slot).copy() for slot in rewriter.slots}

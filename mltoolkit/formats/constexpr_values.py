@@ -60,6 +60,8 @@ def evaluate(kind: str, given: Arrays, where: str) -> tuple[NDArray[Any], ...]:
         return _EVALUATORS[kind](given, where)
     except KeyError as error:
         raise InvalidModelError(f"the operation {kind} is unknown or lacks {error}", where=where) from error
+    except (IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidModelError(f"what {kind} is given does not fit together: {error}", where=where) from error
 
 
 def _affine(given: Arrays, where: str) -> tuple[NDArray[Any], ...]:

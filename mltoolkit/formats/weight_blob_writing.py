@@ -9,8 +9,9 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,15 +43,22 @@ def record_bytes(count: int, bits: int) -> int:
 
 
 class WeightFileWriter:
-    """A weight file in a temporary folder, which goes when nothing needs it any more."""
+    """A weight file in a temporary folder, which is made for the first record and goes when nothing needs it."""
 
     def __init__(self) -> None:
+        self._count = 0
+
+    @cached_property
+    def _folder(self) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="mltoolkit_weights_"))
         self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self._folder = folder
-        self._file = (folder / "weight.bin").open("wb")
-        self._file.write(bytes(ALIGNMENT))
-        self._count = 0
+        return folder
+
+    @cached_property
+    def _file(self) -> BinaryIO:
+        file = (self._folder / "weight.bin").open("wb")
+        file.write(bytes(ALIGNMENT))
+        return file
 
     def append(self, array: NDArray[Any], element: ElementType) -> int:
         """Write a record.

@@ -20,10 +20,9 @@ from mltoolkit.quantization.program_scan import Constant
 def in_new_form(constant: Constant, weights: WeightFolder, operations: OperationWriter, version: int) -> list[Any]:
     """The operations that stand for a constant in its program's version; none where it is right as it is."""
     kind = constant.operation.type
-    if version < IOS18 or constant.operation.inputs:
-        return []
     described = constant.type
-    assert described is not None
+    if version < IOS18 or constant.operation.inputs or described is None:
+        return []
     shape, element = tuple(size or 0 for size in described.shape or ()), described.element.name
     if kind == "constexpr_lut_to_dense":
         table = _read(constant, "lut", weights).reshape(-1)

@@ -91,6 +91,8 @@ class Constant:
             else:
                 arrays[name] = read_value(given, weights)
         if self.operation.type == "const":
+            if not isinstance(arrays.get("val"), np.ndarray):
+                raise InvalidModelError("the constant has no value", where=f"operation {self.name!r}")
             return (arrays["val"],)
         return evaluate(self.operation.type, arrays, f"operation {self.name!r}")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats.mil_types import TensorType
 from mltoolkit.formats.mil_value_writing import array_bytes
 from mltoolkit.formats.mil_values import read_value, stored_size
@@ -32,6 +33,15 @@ def stored_form(constant: Constant, weights: WeightFolder, channel_axis: int | N
         weights: the files that it reads.
         channel_axis: the axis of its output channels, where that is known.
     """
+    try:
+        return _stored_form(constant, weights, channel_axis)
+    except (IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidModelError(
+            f"the parts of a compressed weight do not fit together: {error}", where=f"operation {constant.name!r}"
+        ) from error
+
+
+def _stored_form(constant: Constant, weights: WeightFolder, channel_axis: int | None) -> StoredForm:
     size = _bytes(constant)
     kind = constant.operation.type
     described = constant.type

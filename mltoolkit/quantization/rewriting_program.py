@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mltoolkit.errors import InvalidModelError
 from mltoolkit.formats.constexpr_values import is_constexpr
 from mltoolkit.formats.ml_program import file_values
 from mltoolkit.formats.program_raising import program_version
@@ -139,7 +140,10 @@ class ProgramRewriter:
 
     def values(self, slot: WeightSlot) -> NDArray[np.float32]:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
-        return as_float32(self._place(slot).constants[0].read(self._weights)).reshape(slot.shape)
+        values = as_float32(self._place(slot).constants[0].read(self._weights))
+        if values.shape != slot.shape:
+            raise InvalidModelError(f"the weight has the shape {values.shape}, not {slot.shape}", where=slot.where)
+        return values
 
     def obstacle(self, slot: WeightSlot, form: Form) -> str:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""

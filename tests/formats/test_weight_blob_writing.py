@@ -76,6 +76,7 @@ def test_records_are_copied_byte_for_byte() -> None:
 
 def test_the_folder_goes_with_what_needs_it() -> None:
     writer = WeightFileWriter()
+    writer.append(np.zeros(16, dtype=np.float32), element_named("float32")[1])
     unfinished = writer._folder
     del writer
     gc.collect()

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mil_programs import Ref, add_operation
-from program_zoo import ProgramBuilder, chain, convolution, sample
+from mil_programs import Ref
+from program_zoo import ProgramBuilder, chain, convolution, report_of, sample, values_of
 
 import mltoolkit as mlt
 from mltoolkit.errors import ArgumentError
 from mltoolkit.formats.ml_program import file_values, iter_operations
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import Job, quantize, read_back
-from mltoolkit.quantization.rewriting import Form, open_rewriter
-from mltoolkit.quantization.slots import WeightSlot
+from mltoolkit.quantization.rewriting import open_rewriter
 
 
 def four_numbers(nbits: int, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,20 +53,10 @@ def options_id(options: dict[str, Any]) -> str:
     return " ".join(str(value) for value in options.values() if not callable(value))
 
 
-def report_of(model: mlt.Model) -> mlt.QuantizationReport:
-    assert model.quantization_report is not None
-    return model.quantization_report
-
-
 def kinds(model: mlt.Model) -> set[str]:
     functions = model.spec.mlProgram.functions.values()
     blocks = [block for function in functions for block in function.block_specializations.values()]
     return {operation.type for block in blocks for operation in iter_operations(block)}
-
-
-def values_of(model: mlt.Model) -> dict[str, np.ndarray]:
-    rewriter = open_rewriter(model)
-    return {slot.key: rewriter.values(slot).copy() for slot in rewriter.slots}
 
 
 def check_runs_like_its_weights(small: mlt.Model, tolerance: float) -> None:
@@ -261,30 +250,6 @@ def test_functions_share_a_weight_before_and_after(options: dict[str, Any]) -> N
     assert len(report_of(again).records) == len(report_of(one).records)
 
 
-def test_weights_inside_branches() -> None:
-    build = ProgramBuilder()
-    x = build.add("cast", "x_cast", (1, 8, 12, 12), x=Ref("x"), dtype="fp32")
-    outer = build.weight("shared", 12, 12)
-    total = build.add("reduce_sum", "total", (), x=x, axes=np.int32([0, 1, 2, 3]), keep_dims=np.bool_(False))
-    add_operation(build.block, "greater", {"x": total, "y": np.float32(0)}, {"positive": ("bool", ())})
-    operation = add_operation(build.block, "cond", {"pred": Ref("positive")}, {"chosen": ("float32", (1, 8, 12, 12))})
-    for number in range(2):
-        inner = operation.blocks.add()
-        weight = build.weight(f"inner{number}", 12, 12, block=inner)
-        first = build.add("matmul", f"m{number}", (1, 8, 12, 12), block=inner, x=x, y=weight)
-        build.add("matmul", f"n{number}", (1, 8, 12, 12), block=inner, x=first, y=outer)
-        inner.outputs.append(f"n{number}")
-    source = build.finish(Ref("chosen"), (1, 8, 12, 12))
-    small = mlt.quantize_weights(source, 8, "linear_symmetric")
-    assert {record.layer for record in report_of(small).changed} == {"m0", "n0", "m1"}
-    for sign in (1, -1):
-        data = {"x": sign * np.abs(sample()["x"])}
-        found, expected = small.predict(data)["y"], source.predict(data)["y"]
-        # 8 bits of 12-term sums twice over.
-        assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
-    assert not np.array_equal(values_of(small)["n0.y"], values_of(source)["n0.y"])
-
-
 def test_a_bias_is_replaced_in_every_function_and_added_where_there_is_none() -> None:
     source = two_functions()
     rewriter = open_rewriter(source)
@@ -368,32 +333,3 @@ def test_nothing_to_do_keeps_the_files_that_there_are() -> None:
 def test_selectors_of_coremltools_are_for_networks() -> None:
     with pytest.raises(ArgumentError, match="function such as"):
         mlt.quantize_weights(chain(), 8, selector=mlt.QuantizedLayerSelector())
-
-
-def test_a_weight_of_zeros_and_tiny_ones() -> None:
-    build = ProgramBuilder("CoreML8")
-    x = build.add("cast", "x_cast", (1, 8, 12, 12), x=Ref("x"), dtype="fp32")
-    values = np.zeros((12, 12), dtype=np.float32)
-    values[3] = 1e-30
-    values[4, 4] = -2.0
-    flat = build.add("matmul", "mm", (1, 8, 12, 12), x=x, y=build.weight("w", values=values))
-    model = build.finish(flat, (1, 8, 12, 12))
-    for options in ({"nbits": 8}, {"nbits": 4, "quantization_mode": "linear_symmetric"}):
-        small = mlt.quantize_weights(model, **options, only_if_smaller=False, granularity="per_block", block_size=4)
-        found = values_of(small)["mm.y"]
-        assert np.isfinite(found).all()
-        assert np.abs(found - values).max() <= 2.0 / 15
-
-
-def slots_of(model: mlt.Model) -> tuple[WeightSlot, ...]:
-    return open_rewriter(model).slots
-
-
-@pytest.mark.parametrize("opset", ["CoreML6", "CoreML8"])
-@pytest.mark.parametrize("mode", ["linear", "linear_symmetric", "kmeans"])
-def test_what_is_there_already_is_not_made_again(opset: str, mode: str) -> None:
-    small = mlt.quantize_weights(chain(opset), 8, mode, only_if_smaller=False)
-    again = mlt.quantize_weights(small, 8, mode, only_if_smaller=False)
-    assert not report_of(again).changed
-    assert all("already 8 bits" in r.reason for r in report_of(again).skipped if r.weight != "bias")
-    assert {slot.form for slot in slots_of(small) if slot.role == "bias"} == {Form("float32", 32)}
