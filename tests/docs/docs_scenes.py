@@ -143,7 +143,7 @@ def _custom_layers_guide(folder: Path) -> Names:
     return {"mlt": mlt, "np": np}
 
 
-@_of("docs/quantization.md", "docs/how-to/quantize.md", "docs/how-to/find-the-layer.md")
+@_of("docs/quantization.md", "docs/calibration.md", "docs/how-to/quantize.md", "docs/how-to/find-the-layer.md")
 def _quantize(folder: Path) -> Names:
     _classifier(folder / "Model.mlmodel")
     _digit_pictures(folder / "pictures")
