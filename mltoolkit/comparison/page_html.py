@@ -12,7 +12,7 @@ from mltoolkit.comparison.layer_report import findings
 from mltoolkit.comparison.plotting import page_svg
 from mltoolkit.comparison.report_text import difference, headline, output_figures
 from mltoolkit.markup.colours import DARK, LIGHT, variables
-from mltoolkit.markup.fragments import STYLE, Html, bar, facts, figure, gallery, section, table
+from mltoolkit.markup.fragments import STYLE, Html, bar, details, facts, figure, gallery, section, table
 from mltoolkit.markup.text import bytes_text, escaped
 
 if TYPE_CHECKING:
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from mltoolkit.comparison.pictures import WorstPicture
     from mltoolkit.comparison.sizes import StoredWeights
 
-# Labels of a confusion matrix, and pairs of classes in a list.
+# Labels of a confusion matrix; pairs of classes shown at once, and when the reader asks for more.
 _MATRIX = 20
-_PAIRS = 200
+_PAIRS = 20
+_MORE_PAIRS = 480
 _UNREADABLE = 500
 
-_CSS = """
+_RULES = """
 body{margin:0;background:var(--page);color:var(--text);font:14px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1140px;margin:0 auto;padding:24px 20px 60px}
 h1{font-size:22px;margin:0 0 4px;overflow-wrap:anywhere}h2{font-size:17px;margin:0 0 8px}
@@ -33,9 +34,11 @@ main>p,.mlt p.said{color:var(--text)}nav{margin:12px 0 20px}nav a{color:var(--ac
 .mlt{margin:0 0 18px;max-width:none}.mlt svg{width:100%;height:auto;display:block}
 .mlt td.hit{background:var(--raised)}.mlt td.miss{font-weight:700;color:var(--bad)}
 .mlt .row{border-bottom:1px solid var(--line);padding:8px 0}.mlt .row figure{width:auto;max-width:270px}
-.mlt figure img{min-width:84px}
+.mlt figure img{min-width:84px}.mlt td:has(.t){white-space:nowrap}
 a:focus-visible,summary:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
-""".strip().replace("\n", "")
+"""
+# As specific as the style of the fragments, which must win over a notebook's own, and a little more.
+_CSS = _RULES.strip().replace("\n", "").replace(".mlt", "main .mlt.mlt.mlt")
 
 # Nothing is fetched and nothing runs, whatever a model's names may try.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -95,13 +98,16 @@ def _classes(page: ComparisonPage) -> Iterator[str]:
         yield '<p class="said">Both models give the same class for every input.</p>'
         return
     most = page.disagreements[0].count
-    rows = (
+    head = ("first model", "second model", "inputs", "for instance")
+    rows = [
         (item.first, item.second, bar(item.count / most, f"{item.count:,}", "bad"), item.example)
-        for item in page.disagreements[:_PAIRS]
-    )
-    yield table(("first model", "second model", "inputs", "for instance"), rows)
+        for item in page.disagreements[: _PAIRS + _MORE_PAIRS]
+    ]
+    yield table(head, rows[:_PAIRS])
     if len(page.disagreements) > _PAIRS:
-        yield f"<p>… and {len(page.disagreements) - _PAIRS:,} more pairs of classes</p>"
+        rest = len(page.disagreements) - _PAIRS
+        shown = "" if rest <= _MORE_PAIRS else f", the first {_MORE_PAIRS:,} of them"
+        yield details(f"{rest:,} more pairs of classes{shown}", table(head, rows[_PAIRS:]))
     labels, counts = confusion_matrix(page.comparison, _MATRIX)
     if labels:
         yield section("All answers: rows by the first model, columns by the second")

@@ -12,7 +12,7 @@ import pytest
 import mltoolkit as mlt
 from mltoolkit.comparison import ComparisonPage
 from mltoolkit.digits import digit_images_path, digit_model_path
-from mltoolkit.markup.colours import contrast
+from mltoolkit.markup.colours import LIGHT, contrast
 
 pytest.importorskip("matplotlib")
 
@@ -80,6 +80,16 @@ def test_pictures_are_shown(open_report: Any, page_file: tuple[ComparisonPage, P
     sizes = shown.eval_on_selector_all("#pictures img", "all => all.map(image => image.naturalWidth)")
     assert len(sizes) == len(page_file[0].pictures) > 0
     assert all(size > 0 for size in sizes)
+
+
+def test_the_rules_of_the_page_win_over_those_of_its_pieces(open_report: Any) -> None:
+    shown = open_report()
+    style = "(element, name) => getComputedStyle(element)[name]"
+    bar = shown.locator("#classes td:has(.t)").first
+    assert bar.evaluate(style, "whiteSpace") == "nowrap"
+    hit, other = (shown.locator(f"#classes td.n{kind}").first for kind in (".hit", ":not(.hit)"))
+    assert hit.evaluate(style, "backgroundColor") != other.evaluate(style, "backgroundColor")
+    assert hexadecimal(shown.locator("#layers p.said").evaluate(style, "color")) == LIGHT["text"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
