@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltoolkit.errors import ArgumentError, InvalidModelError
@@ -31,6 +31,7 @@ def array_of(element: str, count: int, seed: int) -> np.ndarray[Any, Any]:
     return rng.integers(low, high, count).astype(described.dtype)
 
 
+@settings(deadline=None)  # a temporary folder for each
 @given(st.lists(st.tuples(st.sampled_from(_TYPES), st.integers(10, 300)), min_size=1, max_size=6), st.integers(0, 99))
 def test_what_is_written_is_read(records: list[tuple[str, int]], seed: int) -> None:
     writer = WeightFileWriter()

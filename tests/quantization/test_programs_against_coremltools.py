@@ -208,3 +208,26 @@ def test_coremltools_reads_and_decompresses_the_same(release: str, ours: Options
     scale = float(np.abs(second).max())
     # Decoded weights of a float16 program are float32 here until they are stored in full.
     assert np.abs(first - second).max() <= scale * (5e-3 if half else 1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"nbits": 8}, {"nbits": 6, "quantization_mode": "kmeans"}, {"nbits": 16}, {"target_sparsity": 0.5}],
+    ids=str,
+)
+def test_coremltools_reads_programs_that_were_raised(options: Options, tmp_path: Path) -> None:
+    compress = mlt.prune_weights if "target_sparsity" in options else mlt.quantize_weights
+    old = compress(source("iOS16", False), **options, only_if_smaller=False)
+    raised = mlt.quantize_weights(
+        old, 4, "kmeans", minimum_deployment_target="iOS18", selector=lambda operation, _: operation == "out"
+    )
+    raised.save(tmp_path / "raised.mlpackage")
+    ct = theirs()
+    with silence():
+        read = ct.models.MLModel(str(tmp_path / "raised.mlpackage"), skip_model_load=True)
+        full = mlt.load(ct.optimize.coreml.decompress_weights(read))
+    expected, found = values_of(full), values_of(raised)
+    before = values_of(old)
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
+        assert np.array_equal(values, before[name]) == (name != "out"), name
