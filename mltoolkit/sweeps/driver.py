@@ -57,7 +57,7 @@ def sweep(
 
     Rows are measured side by side, one a core, and kept in ``folder/rows`` as soon as they are finished: what was
     interrupted goes on where it stopped. A finished row counts as long as the model, the sample data, the options and
-    the version of mltoolkit are those that made it. The Python code of custom layers is not looked at: after changing
+    mltoolkit's own code are those that made it. The Python code of custom layers is not looked at: after changing
     it, use another folder.
 
     The folder gets ``sweep.csv``, ``sweep.json``, the plot of bytes against agreement (against decibels for models

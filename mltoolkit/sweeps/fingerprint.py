@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Rows of another layout are measured again.
 _LAYOUT = 1
+# The rooms whose code decides about figures.
+_ROOMS = ("quantization", "calibration", "comparison", "runtime", "converters", "graph", "custom_layers", "formats")
 _PART = 1 << 20
 
 
@@ -38,11 +41,9 @@ def row_key(recipe: Recipe, model: str, samples: str, calibration: str, crop: st
         calibration: the same of the calibration data; "" without.
         crop: how pictures are fitted.
     """
-    from mltoolkit import __version__
-
     parts: dict[str, Any] = {
         "layout": _LAYOUT,
-        "mltoolkit": __version__,
+        "mltoolkit": code_digest(),
         "model": model,
         "samples": samples,
         "crop": crop,
@@ -53,6 +54,24 @@ def row_key(recipe: Recipe, model: str, samples: str, calibration: str, crop: st
     if recipe.calibrated:
         parts["calibration"] = calibration
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def code_digest() -> str:
+    """A hash of mltoolkit's version and of the code that quantizes, runs and compares."""
+    import mltoolkit
+
+    digest = hashlib.sha256(mltoolkit.__version__.encode())
+    home = Path(mltoolkit.__file__).parent
+    for room in _ROOMS:
+        # In a checkout some rooms are links.
+        for folder, subfolders, names in os.walk(home / room, followlinks=True):
+            subfolders.sort()
+            for name in sorted(names):
+                if name.endswith(".py"):
+                    digest.update(f"{room} {Path(folder, name).relative_to(home).as_posix()}:".encode())
+                    _add_file(digest, Path(folder, name))
+    return digest.hexdigest()
 
 
 def model_digest(model: Model) -> str:

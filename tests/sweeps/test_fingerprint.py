@@ -13,6 +13,7 @@ import mltoolkit as mlt
 from mltoolkit.comparison.sources import Sample
 from mltoolkit.digits import digit_model_path
 from mltoolkit.errors import ArgumentError
+from mltoolkit.sweeps import fingerprint
 from mltoolkit.sweeps.fingerprint import model_digest, samples_digest
 
 
@@ -77,3 +78,19 @@ def test_models_go_by_their_weights(tmp_path: Path) -> None:
             target = tmp_path / "b.mlpackage" / file.relative_to(tmp_path / "a.mlpackage")
             target.write_bytes(bytes(data) if file == weights else file.read_bytes())
     assert model_digest(mlt.load(tmp_path / "b.mlpackage")) != model_digest(loaded)
+
+
+def test_code_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first = fingerprint.code_digest()
+    fingerprint.code_digest.cache_clear()
+    assert fingerprint.code_digest() == first
+    quantize = tmp_path / "quantization" / "quantize.py"
+    quantize.parent.mkdir()
+    monkeypatch.setattr(mlt, "__file__", str(tmp_path / "__init__.py"))
+    found = set()
+    for code in ("a = 1", "a = 2"):
+        quantize.write_text(code)
+        fingerprint.code_digest.cache_clear()
+        found.add(fingerprint.code_digest())
+    fingerprint.code_digest.cache_clear()
+    assert len(found) == 2 and first not in found
