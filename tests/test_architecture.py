@@ -24,7 +24,7 @@ ALLOWED = {
     "model": {"errors", "formats", "graph", "custom_layers", "converters", "runtime", "model_description"},
     "quantization": {"errors", "formats", "markup", "model"},
     "comparison": {"errors", "formats", "markup", "runtime", "model"},
-    "calibration": {"errors", "formats", "graph", "runtime", "model", "quantization", "comparison"},
+    "calibration": {"errors", "formats", "markup", "graph", "runtime", "model", "quantization", "comparison"},
     "conversion": {
         "errors",
         "formats",

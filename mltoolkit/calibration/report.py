@@ -55,7 +55,7 @@ class CurvePoint:
         return text + (" (chosen)" if self.chosen else "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CalibratedQuantizationReport(QuantizationReport):
     """What calibrated quantization did to each weight, and what was tried.
 
@@ -135,6 +135,12 @@ class CalibratedQuantizationReport(QuantizationReport):
         axes.scatter([p.model_bytes for p in chosen], height(chosen), color="tab:orange", zorder=4, label="chosen")
         axes.legend()
         return axes
+
+    def _repr_html_(self) -> str:
+        from mltoolkit.calibration.report_html import curve_html
+        from mltoolkit.quantization.report_html import report_html
+
+        return report_html(self, curve_html(self))
 
     def __str__(self) -> str:
         lines = [super().__str__(), f"calibrated with {self.samples} samples in {self.seconds:.1f} s"]

@@ -14,16 +14,18 @@ _CSS = """
 .mlt{font:13px/1.45 system-ui,-apple-system,"Segoe UI",sans-serif;color:var(--text);background:var(--surface);
 border:1px solid var(--line);border-radius:8px;padding:12px 16px;max-width:1100px;overflow:auto;box-sizing:border-box}
 .mlt h3{font-size:16px;margin:0 0 2px;color:var(--text)}
+.mlt h3+table{margin-top:8px}
 .mlt h4{font-size:12px;margin:12px 0 4px;color:var(--muted);font-weight:600}
 .mlt p{margin:0 0 8px;color:var(--muted)}
 .mlt table{border-collapse:collapse;margin:0;border:0;font-size:12px;background:none;table-layout:auto;width:auto}
 .mlt tr{background:none;border:0}
 .mlt th,.mlt td{text-align:left;padding:3px 14px 3px 0;border:0;border-bottom:1px solid var(--line);vertical-align:top;
-background:none;color:var(--text);overflow-wrap:anywhere;white-space:normal}
+background:none;color:var(--text);overflow-wrap:break-word;max-width:420px;white-space:normal}
 .mlt th{color:var(--muted);font-weight:600;overflow-wrap:normal}
 .mlt .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}
 .mlt summary{cursor:pointer;color:var(--accent);margin:6px 0}
-.mlt .t{display:inline-block;width:120px;height:8px;background:var(--raised);border-radius:4px;margin-right:8px;
+.mlt .b{white-space:nowrap}
+.mlt .t{display:inline-block;width:80px;height:8px;background:var(--raised);border-radius:4px;margin-right:8px;
 vertical-align:middle;overflow:hidden}
 .mlt .t i{display:block;height:100%;border-radius:4px}
 .mlt .good{color:var(--good)}.mlt .fair{color:var(--fair)}.mlt .bad{color:var(--bad)}
@@ -106,8 +108,8 @@ def bar(share: float, label: str, rating: str) -> Html:
     """
     width = 100 * min(max(share, 0.0), 1.0)
     return Html(
-        f'<span class="t" aria-hidden="true"><i class="{rating}" style="width:{width:.0f}%"></i></span>'
-        f'<span class="{rating}">{escaped(label)}</span>'
+        f'<span class="b"><span class="t" aria-hidden="true"><i class="{rating}" style="width:{width:.0f}%"></i></span>'
+        f'<span class="{rating}">{escaped(label)}</span></span>'
     )
 
 

@@ -24,7 +24,8 @@ def model_card(summary: ModelSummary, name: str, size: int) -> str:
         name: the file's name, or "".
         size: bytes of its file or package.
     """
-    remark = f"{summary.kind}, specification version {summary.specification_version}, {bytes_text(size)}"
+    remark = f"{summary.kind}, " if name else ""
+    remark += f"specification version {summary.specification_version}, {bytes_text(size)}"
     if summary.function:
         remark += f", function {summary.function}"
     return card(

@@ -189,7 +189,7 @@ class QuantizationReport:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<QuantizationReport {self.headline}>"
+        return f"<{type(self).__name__} {self.headline}>"
 
     def _repr_html_(self) -> str:
         from mltoolkit.quantization.report_html import report_html

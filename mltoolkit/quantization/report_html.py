@@ -18,8 +18,13 @@ _COLUMNS = ("layer", "type", "weight", "shape", "stored as", "bits", "size", "SQ
 _NUMERIC = ("bits", "size")
 
 
-def report_html(report: QuantizationReport) -> str:
-    """The figures, the weights that lost most with bars, and all weights in a list that opens; no scripts."""
+def report_html(report: QuantizationReport, more: str = "") -> str:
+    """The figures, the weights that lost most with bars, and all weights in a list that opens; no scripts.
+
+    Args:
+        report: what was done.
+        more: HTML that stands before the list.
+    """
     before, after = report.model_bytes_before, report.model_bytes_after
     smaller = f", {100 * after / before:.1f} % of it" if before else ""
     rows: list[tuple[str, object]] = [
@@ -40,6 +45,7 @@ def report_html(report: QuantizationReport) -> str:
         )
         shown = worst if len(worst) < len(measured) else measured
         parts += [section(title), _table(shown)]
+    parts.append(more)
     if len(report.records) > len(worst):
         note = "" if len(report.records) <= _LISTED else f", the first {_LISTED:,} of them"
         listed = _table(list(report.records[:_LISTED]))

@@ -21,6 +21,12 @@ from mltoolkit.visualization.weight_matching import look_at_weights
 _MAX_NODES = 20_000
 _MAX_EDGES = 60_000
 
+# What the page takes for its reader's choice of light or dark: that of JupyterLab or VS Code, else the system's.
+_FRAME_STYLE = (
+    "[data-jp-theme-light=true] .mlt-frame,.vscode-light .mlt-frame{color-scheme:light}"
+    "[data-jp-theme-light=false] .mlt-frame,.vscode-dark .mlt-frame{color-scheme:dark}"
+)
+
 
 class Visualization:
     """A model as an HTML page, which a notebook shows and a file can hold.
@@ -52,7 +58,9 @@ class Visualization:
     def _repr_html_(self) -> str:
         # Apart from the notebook: the page can read nothing of it.
         return (
-            f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts" title="{escape(self.name[:200])}" '
+            f"<style>{_FRAME_STYLE}</style>"
+            f'<iframe class="mlt-frame" srcdoc="{escape(self.html)}" sandbox="allow-scripts" '
+            f'title="{escape(self.name[:200])}" '
             'style="width:100%;height:720px;border:1px solid #8884;border-radius:8px"></iframe>'
         )
 

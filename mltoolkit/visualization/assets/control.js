@@ -202,7 +202,19 @@ drawAll();
 if (data.nodes.length) setCurrent(current);
 showPanel();
 drawMap();
-fit(data.height <= stage.clientHeight * 1.3);
-new ResizeObserver(() => { drawMap(); showOnMap(); }).observe(stage);
+// A notebook lays its frame out several times: until the reader does something the view follows.
+let untouched = true;
+for (const name of ["pointerdown", "wheel", "keydown"]) {
+  document.addEventListener(name, () => { untouched = false; }, { capture: true, passive: true });
+}
+function begin() {
+  fit(data.height <= stage.clientHeight * 1.3);
+}
+begin();
+new ResizeObserver(() => {
+  drawMap();
+  if (untouched) begin();
+  else showOnMap();
+}).observe(stage);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawMap());
 document.body.dataset.ready = "yes";
