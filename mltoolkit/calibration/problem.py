@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from mltoolkit.calibration.statistics import InputStatistics
 
 _DAMPING = 0.01
+# Matrices up to this size are inverted at once.
+_SMALL = 64
 # Of the largest second moment: the statistics are sums of float32 products, and what is left of them without the means
 # is noise where an input hardly varies.
 _ROUNDING = 1e-6
@@ -59,8 +61,9 @@ class Problem:
         """The upper Cholesky factor U of H⁻¹ = Uᵀ U, inputs in :attr:`order`; (groups, inputs, inputs)."""
         if "compensation" not in self._factors:
             ordered = self.hessian[:, self.order][:, :, self.order].astype(np.float64)
-            factor = np.linalg.cholesky(np.linalg.inv(ordered))
-            self._factors["compensation"] = np.ascontiguousarray(np.swapaxes(factor, 1, 2), dtype=np.float32)
+            # From the last input to the first: H = V Vᵀ with V upper triangular, so that U = V⁻¹.
+            upper: NDArray[np.float64] = np.linalg.cholesky(ordered[:, ::-1, ::-1])[:, ::-1, ::-1]
+            self._factors["compensation"] = upper_inverse(upper).astype(np.float32)
         return self._factors["compensation"]
 
     def loss(self, weights: NDArray[np.float32]) -> float:
@@ -111,3 +114,16 @@ def make_problem(weights: NDArray[np.float32], statistics: InputStatistics, *, c
         damping,
         np.maximum(np.einsum("goi,goi->go", wide @ reference, wide), 0.0),
     )
+
+
+def upper_inverse(upper: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverses of upper triangular matrices (groups, n, n), by halves: nearly all of it matrix products."""
+    size = upper.shape[-1]
+    if size <= _SMALL:
+        return np.triu(np.linalg.inv(upper))
+    half = size // 2
+    result = np.zeros_like(upper)
+    result[:, :half, :half] = first = upper_inverse(upper[:, :half, :half])
+    result[:, half:, half:] = last = upper_inverse(upper[:, half:, half:])
+    result[:, :half, half:] = -first @ (upper[:, :half, half:] @ last)
+    return result

@@ -70,14 +70,15 @@ def test_powers_are_those_of_the_outputs(centred: bool) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-4)  # sums of float32 products
 
 
-def test_compensation_is_the_factor_of_the_inverse() -> None:
-    problem = make_case(5, groups=3, inputs=40).problem
+@pytest.mark.parametrize("inputs", [40, 333])
+def test_compensation_is_the_factor_of_the_inverse(inputs: int) -> None:
+    problem = make_case(5, groups=3, inputs=inputs).problem
     order, factor = problem.order, problem.compensation.astype(np.float64)
     assert np.all(np.diff(problem.importance.mean(axis=0)[order]) <= 0)
     assert np.array_equal(np.triu(factor), factor)
     ordered = problem.hessian[:, order][:, :, order].astype(np.float64)
     identity = np.swapaxes(factor, 1, 2) @ factor @ ordered
-    np.testing.assert_allclose(identity, np.broadcast_to(np.eye(40), identity.shape), atol=1e-3)  # a float32 factor
+    np.testing.assert_allclose(identity, np.broadcast_to(np.eye(inputs), identity.shape), atol=1e-3)  # a float32 factor
 
 
 def test_rows_share_the_problem_out() -> None:
