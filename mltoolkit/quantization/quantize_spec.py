@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.quantization.config import QuantizationConfig
-from mltoolkit.quantization.modes import MODES, Job, quantize, read_back
+from mltoolkit.quantization.modes import MODES, Job, quantize
 from mltoolkit.quantization.plan import Decision, keep, plan_layers
 from mltoolkit.quantization.program_forms import group_axis
 from mltoolkit.quantization.program_tables import distinct_entries
+from mltoolkit.quantization.reading_back import stored_sqnr_db
 from mltoolkit.quantization.report import QuantizationReport, WeightRecord
 from mltoolkit.quantization.rewriting import SpecRewriter, WeightAccess
-from mltoolkit.quantization.sqnr import sqnr_db
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ def apply_decision(rewriter: WeightAccess, decision: Decision) -> tuple[WeightRe
     job = Job(values, form, slot, decision.config.lut_function)
     stored = quantize(decision.config.mode, job)
     size = rewriter.write(slot, stored)
-    return make_record(decision, size, sqnr_db(values, read_back(stored, job))), decision
+    return make_record(decision, size, stored_sqnr_db(stored, job)), decision
 
 
 def _with_needed_bits(rewriter: WeightAccess, decision: Decision, values: NDArray[np.float32]) -> Decision:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,14 +37,20 @@ def sqnr_db(original: NDArray[np.floating], reconstructed: NDArray[np.floating])
             f"the shapes {original.shape} and {reconstructed.shape} differ",
             fix="Give the values before and after quantization",
         )
+    return sqnr_of_pieces([(original, reconstructed)])
+
+
+def sqnr_of_pieces(pieces: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]]) -> float:
+    """:func:`sqnr_db` of arrays that come piece by piece: pairs of equal shapes."""
     signal = noise = 0.0
-    before, after = original.reshape(-1), reconstructed.reshape(-1)
-    for start in range(0, before.size, _BLOCK):
-        block = before[start : start + _BLOCK].astype(np.float64)
-        # Not np.dot: BLAS would start its threads for every block.
-        signal += float(np.einsum("i,i->", block, block))
-        block -= after[start : start + _BLOCK]
-        noise += float(np.einsum("i,i->", block, block))
+    for original, reconstructed in pieces:
+        before, after = original.reshape(-1), reconstructed.reshape(-1)
+        for start in range(0, before.size, _BLOCK):
+            block = before[start : start + _BLOCK].astype(np.float64)
+            # Not np.dot: BLAS would start its threads for every block.
+            signal += float(np.einsum("i,i->", block, block))
+            block -= after[start : start + _BLOCK]
+            noise += float(np.einsum("i,i->", block, block))
     if noise == 0.0:
         return math.inf
     if signal == 0.0:
