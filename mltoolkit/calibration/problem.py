@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ class Problem:
         if "compensation" not in self._factors:
             ordered = self.hessian[:, self.order][:, :, self.order].astype(np.float64)
             # From the last input to the first: H = V Vᵀ with V upper triangular, so that U = V⁻¹.
-            upper: NDArray[np.float64] = np.linalg.cholesky(ordered[:, ::-1, ::-1])[:, ::-1, ::-1]
+            upper = np.linalg.cholesky(ordered[:, ::-1, ::-1])[:, ::-1, ::-1]
             self._factors["compensation"] = upper_inverse(upper).astype(np.float32)
         return self._factors["compensation"]
 
@@ -116,7 +117,7 @@ def make_problem(weights: NDArray[np.float32], statistics: InputStatistics, *, c
     )
 
 
-def upper_inverse(upper: NDArray[np.float64]) -> NDArray[np.float64]:
+def upper_inverse(upper: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """The inverses of upper triangular matrices (groups, n, n), by halves: nearly all of it matrix products."""
     size = upper.shape[-1]
     if size <= _SMALL:
