@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mltoolkit.markup.fragments import heading, section, table
-from mltoolkit.markup.text import bytes_text
+from mltoolkit.markup.fragments import section, table
+from mltoolkit.markup.text import bytes_text, escaped
 
 if TYPE_CHECKING:
     from mltoolkit.calibration.report import CalibratedQuantizationReport, CurvePoint
@@ -16,7 +16,7 @@ _HEAD = ("tried", "bits a weight", "file", "divergence", "agreement", "95 % inte
 def curve_html(report: CalibratedQuantizationReport) -> str:
     """What was calibrated with, what may be wrong with it, and a row for each way that was tried; no scripts."""
     title = section(f"Calibrated with {report.samples:,} samples in {report.seconds:.1f} s")
-    warnings = "".join(heading("", f"Warning: {warning}") for warning in report.warnings)
+    warnings = "".join(f"<p>{escaped(f'Warning: {warning}', 1000)}</p>" for warning in report.warnings)
     rows = map(_cells, report.curve)
     return title + warnings + table(_HEAD, rows, numeric=("bits a weight", "file", "divergence", "agreement"))
 
