@@ -47,7 +47,7 @@ def check_rest(held_out: Any, limit: Any, rows: Any, seed: Any, agreement: Any) 
     if held_out is not None and not (_is_number(held_out) and 0.0 <= held_out < 1.0):
         raise ArgumentError(f"held_out is {held_out!r}", fix="Give a share from 0 up to, but not, 1")
     for name, value, least in (("limit", limit, 1), ("rows", rows, 1), ("seed", seed, 0)):
-        if value is None and name == "limit":
+        if value is None and name != "seed":
             continue
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
             raise ArgumentError(f"{name} is {value!r}", fix=f"Give a whole number from {least} on")

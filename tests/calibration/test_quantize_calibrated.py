@@ -103,7 +103,8 @@ def test_its_settings_do_the_same_again() -> None:
         small = mlt.quantize_calibrated(MODEL, SHOWN, **options)
         found = mlt.quantization_settings(small)
         assert found is not None and found.method == "calibrated"
-        assert found.details == {"samples": len(SHOWN), "rows": 512, "seed": 0}
+        assert (found.details["samples"], found.details["seed"]) == (len(SHOWN), 0)
+        assert found.details["rows"] >= 512
         again = mlt.quantize_calibrated(MODEL, SHOWN, settings=found.to_json())
         assert again.spec == small.spec, options
 
