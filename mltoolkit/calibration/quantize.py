@@ -149,7 +149,7 @@ def quantize_calibrated(
         },
         settings,
     )
-    check_rest(held_out, limit, Effort.rows if rows is None else rows, seed, agreement)
+    check_rest(held_out, limit, rows, seed, agreement)
     config = QuantizationConfig(
         nbits=nbits if goal in ("nbits", "settings") else 8,
         quantization_mode=quantization_mode,
