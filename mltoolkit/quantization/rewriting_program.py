@@ -248,7 +248,7 @@ class ProgramRewriter:
         for use, name in self._new_biases:
             give_bias(use.operation, name)
         self._placement.apply()
-        return self._version if self.changed else 0
+        return self._version
 
     def _move_kept(self) -> None:
         """Bring what stays as it is into the new weight file."""

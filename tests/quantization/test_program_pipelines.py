@@ -82,6 +82,17 @@ def test_a_stage_is_skipped_by_its_name_and_stays() -> None:
     assert again.spec == small.spec
 
 
+def test_a_raised_stage_raises_the_pipeline() -> None:
+    settings = {"defaults": {"skip": True}, "minimum_deployment_target": "iOS18"}
+    raised = mlt.quantize_weights(pipeline(), None, settings=settings)
+    assert [raised.spec.specificationVersion, *(m.specificationVersion for m in raised.spec.pipeline.models)] == [
+        9,
+        4,
+        9,
+    ]
+    np.testing.assert_array_equal(raised.predict(given())["y"], pipeline().predict(given())["y"])
+
+
 def test_bits_that_only_one_kind_of_stage_has() -> None:
     with pytest.raises(ArgumentError, match=r"stage 'program'.*nbits=4 or nbits=6"):
         mlt.quantize_weights(pipeline(), 5, "kmeans")
