@@ -1,4 +1,4 @@
-"""The command line: ``mltoolkit convert | inspect | predict | quantize | compare | sweep | …``, a file a command.
+"""The command line: ``mltoolkit convert | inspect | predict | quantize | prune | compare | …``, a file a command.
 
 Exit codes: 0 done; 1 an error of mltoolkit's, said in one line on stderr; 2 wrong usage; 3 a limit that the caller set
 (``compare --min-agreement``) is not kept; 70 a fault of the program itself; 130 interrupted.
@@ -23,7 +23,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in ("convert", "inspect", "predict", "quantize", "compare", "sweep", "visualize", "swift", "demo"):
+for _command in (
+    "convert",
+    "inspect",
+    "predict",
+    "quantize",
+    "prune",
+    "compare",
+    "sweep",
+    "visualize",
+    "swift",
+    "demo",
+):
     import_module(f"mltoolkit.cli.{_command}").add_to(app)
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from program_zoo import chain
+from program_zoo import chain, sample
 from typer.testing import CliRunner
 
 import mltoolkit as mlt
@@ -60,3 +60,30 @@ def test_the_way_out_is_told(package: Path, tmp_path: Path) -> None:
     text = result.output + str(result.exception or "")
     assert result.exit_code != 0
     assert "minimum_deployment_target='iOS18'" in text.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("options", "zeros"),
+    [
+        (["--sparsity", "0.75"], 0.75),
+        (["--n-of-m", "1:2", "--only", "dense"], 0.5),
+        (["--threshold", "0.6745", "--skip", "dense"], 0.5),
+        (["--sparsity", "0.5", "--nbits", "4", "--minimum-deployment-target", "iOS18"], 0.5),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_prune(package: Path, tmp_path: Path, options: list[str], zeros: float) -> None:
+    target = tmp_path / "pruned.mlpackage"
+    report = json.loads(run("prune", str(package), "-o", str(target), *options, "--json"))
+    changed = [record for record in report["records"] if record["mode"]]
+    shares = [float(record["reason"].removesuffix("% zeros")) / 100 for record in changed]
+    # Half of all normal numbers are within 0.6745 deviations, but for the spread of some hundred draws.
+    assert shares and all(abs(share - zeros) < 0.1 for share in shares), shares
+    assert mltoolkit_runs(target)
+    assert CliRunner().invoke(app, ["prune", str(package), "-o", str(target), *options]).exit_code != 0
+    assert CliRunner().invoke(app, ["prune", str(package), "-o", str(target), "-f", "--n-of-m", "2"]).exit_code != 0
+    assert "sparse" in run("prune", str(package), "-o", str(target), *options, "--force")
+
+
+def mltoolkit_runs(path: Path) -> bool:
+    return bool(mlt.load(path).predict(sample())["y"].size)
