@@ -41,8 +41,8 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_damaged_programs_give_errors_of_ours(part: int) -> None:
-    logging.getLogger("mltoolkit").setLevel(logging.ERROR)
+def test_damaged_programs_give_errors_of_ours(part: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
     data, source = sources()[part]
     done = refused = 0
     for seed in range(700):
