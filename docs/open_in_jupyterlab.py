@@ -9,6 +9,7 @@ notebooks are run, with settings of their own: neither the checkout nor the read
 
 It fails where a cell does, where a card has not the colours of the theme or is wider than its cell, and where the graph
 that ``visualize`` shows does not answer a click. Whether the rest looks well, the pictures in build/jupyterlab tell.
+With ``--docs`` the two that the documentation shows are made anew.
 """
 
 from __future__ import annotations
@@ -27,12 +28,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from make_pictures import keep
 from playwright.sync_api import sync_playwright
 
 from mltoolkit.markup.colours import DARK, LIGHT
 
 PROJECT = Path(__file__).resolve().parent.parent
 THEMES = {"light": ("JupyterLab Light", LIGHT), "dark": ("JupyterLab Dark", DARK)}
+# What of which notebook stands in the documentation: theme, cell, file.
+SHOWN_IN_DOCS = {
+    "quantize": [("dark", ".jp-Cell:has(iframe)", "jupyterlab-graph.png")],
+    "low_bits": [("light", ".jp-Cell:has(.mlt)", "jupyterlab-calibrated.png")],
+}
 WIDTH, HEIGHT = 1100, 1500
 # Seconds that the server or a page may take, and a notebook to run.
 PATIENCE, LONG = 60, 900
@@ -67,6 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", help="notebooks of examples/ without .ipynb; all by default")
     parser.add_argument("--jupyter", default="jupyter", help="the command of JupyterLab's environment")
+    parser.add_argument("--docs", action="store_true", help="also write the pictures of docs/pictures")
     parser.add_argument("--output", "-o", type=Path, default=PROJECT / "build" / "jupyterlab", help="for the pictures")
     arguments = parser.parse_args()
     names = arguments.names or sorted(path.stem for path in (PROJECT / "examples").glob("*.ipynb"))
@@ -88,6 +96,9 @@ def main() -> None:
             # Without Playwright's own choice of light or dark, which would hold in frames whatever is around them.
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="null")
             found = look_at(page, address.format(name=name), arguments.output / name)
+            for theme, selector, picture in SHOWN_IN_DOCS.get(name, ()) if arguments.docs else ():
+                set_theme(page, theme)
+                keep(page.locator(selector).last.screenshot(), picture)
             say(f"{name}: {'; '.join(found) or 'as it should be'}")
             wrong += found
             page.close()
@@ -171,14 +182,19 @@ def look_at(page: Any, address: str, pictures: Path) -> list[str]:
     wrong += page.evaluate(_FAILURES)
     if unrun := page.evaluate(_UNRUN):
         wrong.append(f"{unrun} cells were not run")
-    for name, (theme, palette) in THEMES.items():
-        page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-        page.locator(f"body[data-jp-theme-light={'true' if name == 'light' else 'false'}]").wait_for(state="attached")
-        page.wait_for_timeout(1000)
+    for name, (_, palette) in THEMES.items():
+        set_theme(page, name)
         photograph(page, f"{pictures}-{name}")
         found = [*check_cards(page, palette), *check_graphs(page, palette, f"{pictures}-{name}-graph.png")]
         wrong += [f"{name}: {text}" for text in found]
     return wrong
+
+
+def set_theme(page: Any, name: str) -> None:
+    """Light or dark, with the command of the menu."""
+    page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", THEMES[name][0])
+    page.locator(f"body[data-jp-theme-light={'true' if name == 'light' else 'false'}]").wait_for(state="attached")
+    page.wait_for_timeout(1000)
 
 
 def photograph(page: Any, beginning: str) -> None:

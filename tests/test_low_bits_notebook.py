@@ -32,7 +32,8 @@ def test_low_bits_notebook(project: Path) -> None:
         r"^agreement (\d+\.\d)% on 62 pictures held out \(95% interval from (\d+\.\d)%\)$", text, re.MULTILINE
     )
     assert chosen and float(chosen[1]) >= 98 and float(chosen[2]) < float(chosen[1]), text
-    assert re.search(r"^agreement (9\d|100)\.\d% on 250 pictures that it never saw$", text, re.MULTILINE), text
-    saved = re.search(r"^([\d,]+) of 99,066 bytes$", text, re.MULTILINE)
+    never_seen = re.search(r"^agreement (\d+\.\d)% on 250 pictures that it never saw$", text, re.MULTILINE)
+    assert never_seen and float(never_seen[1]) > 93, text
+    saved = re.search(r"^([\d,]+) of 99,066 bytes, read again: agreement (\d+\.\d)%$", text, re.MULTILINE)
     assert saved and int(saved[1].replace(",", "")) < 10_000, text
-    assert re.search(r"^'9'$", text, re.MULTILINE), text
+    assert saved[2] == never_seen[1], text

@@ -30,6 +30,6 @@ def _cells(point: CurvePoint) -> tuple[str, ...]:
         f"{point.divergence:.3g}",
         "" if point.agreement is None else f"{100 * point.agreement:.1f} %",
         "" if point.agreement is None else f"{100 * low:.1f} .. {100 * high:.1f}",
-        f"{point.samples:,} {'held out' if point.held_out else 'calibrated with'}",
+        f"{point.samples:,}, {'held out' if point.held_out else 'calibrated with'}",
         "this model" if point.chosen else "",
     )

@@ -28,9 +28,10 @@ def model_card(summary: ModelSummary, name: str, size: int) -> str:
     remark += f"specification version {summary.specification_version}, {bytes_text(size)}"
     if summary.function:
         remark += f", function {summary.function}"
+    own = list(_facts(summary))
     return card(
         heading(name or summary.kind, remark),
-        facts(_facts(summary)),
+        facts(own) if own else "",
         _features(summary),
         _weights(summary.weights),
         _custom_layers(summary.custom_layers),
@@ -64,7 +65,11 @@ def _features(summary: FunctionSummary) -> str:
         ("state", summary.states),
     )
     rows = [(side, item.name, describe(item), item.description) for side, features in sides for item in features]
-    return section("Inputs and outputs") + _bounded(("", "name", "type", "description"), rows)
+    # Most models made by programs describe none.
+    columns = 4 if any(row[-1] for row in rows) else 3
+    return section("Inputs and outputs") + _bounded(
+        ("", "name", "type", "description")[:columns], [row[:columns] for row in rows]
+    )
 
 
 def _weights(weights: dict[str, WeightTotal]) -> str:
