@@ -92,6 +92,7 @@ def quantize(
     """
     from mltoolkit.cli.selection import layer_selector
     from mltoolkit.errors import ArgumentError
+    from mltoolkit.formats.model_writing import check_target
     from mltoolkit.model import load
     from mltoolkit.quantization import quantize_weights
 
@@ -107,6 +108,7 @@ def quantize(
     )
     import_custom_layers(custom_layers)
     source = load(model)
+    check_target(source.spec, target)
     selector = layer_selector(source, only or [], skip or [])
     drawing = None
     if calibrate is None:

@@ -38,15 +38,9 @@ def write_spec(
         InvalidModelError: an ML Program refers to weights that there are not.
         ModelFileError: it cannot be written there, or the model has 2 GB or more.
     """
-    target = Path(os.path.realpath(path_of(path)))
+    target = check_target(spec, path)
     suffix = target.suffix.lower()
-    programs = [model for _, model in iter_models(spec) if program_of(model) is not None]
-    possible = (".mlpackage",) if programs else MODEL_SUFFIXES
-    if suffix not in possible:
-        raise ArgumentError(
-            f"{'an ML Program' if programs else 'a model'} is saved as {' or '.join(possible)}, not as {target.name!r}",
-            fix=f"Use the name {target.stem + possible[0]!r}",
-        )
+    programs = _programs(spec)
     files = _weight_files(programs, weights or WeightFolder())
     data = _serialize(spec, target)
     try:
@@ -61,6 +55,34 @@ def write_spec(
     except OSError as error:
         reason = "there is no such folder" if not target.parent.is_dir() else error.strerror or str(error)
         raise ModelFileError(f"the model cannot be written: {reason}", where=str(target)) from error
+
+
+def check_target(spec: Any, path: str | os.PathLike[str]) -> Path:
+    """Where a model is to be written, with links followed; also to be asked before long work on the model.
+
+    Args:
+        spec: a ``Model`` message.
+        path: where to.
+
+    Raises:
+        ArgumentError: ``path`` is not a path, or its suffix is not one that the model can have.
+        ModelFileError: there is no such folder.
+    """
+    target = Path(os.path.realpath(path_of(path)))
+    programs = _programs(spec)
+    possible = (".mlpackage",) if programs else MODEL_SUFFIXES
+    if target.suffix.lower() not in possible:
+        raise ArgumentError(
+            f"{'an ML Program' if programs else 'a model'} is saved as {' or '.join(possible)}, not as {target.name!r}",
+            fix=f"Use the name {target.stem + possible[0]!r}",
+        )
+    if not target.parent.is_dir():
+        raise ModelFileError("the model cannot be written: there is no such folder", where=str(target))
+    return target
+
+
+def _programs(spec: Any) -> list[Any]:
+    return [model for _, model in iter_models(spec) if program_of(model) is not None]
 
 
 def _weight_files(programs: list[Any], weights: WeightFolder) -> dict[str, WeightFile]:

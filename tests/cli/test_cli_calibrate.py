@@ -116,3 +116,13 @@ def test_wrong_use(run: Run, tmp_path: Path, arguments: tuple[object, ...], mess
     code, _, err = run("quantize", MODEL, "-o", target, *arguments)
     assert code == 1 and message in " ".join(err.split()), err
     assert not target.exists()
+
+
+def test_where_it_cannot_be_written_is_found_out_first(run: Run, tmp_path: Path) -> None:
+    for target, message in (
+        (tmp_path / "small.txt", "is saved as .mlmodel or .mlpackage"),
+        (tmp_path / "nowhere" / "small.mlmodel", "there is no such folder"),
+    ):
+        # The samples, which are looked at later, do not exist.
+        code, _, err = run("quantize", MODEL, "-o", target, "--calibrate", "nowhere", "--nbits", 4)
+        assert code == 1 and message in " ".join(err.split()), err
