@@ -13,7 +13,7 @@ from mltoolkit.markup.text import escaped
 _CSS = """
 .mlt{font:13px/1.45 system-ui,-apple-system,"Segoe UI",sans-serif;color:var(--text);background:var(--surface);
 border:1px solid var(--line);border-radius:8px;padding:12px 16px;max-width:1100px;overflow:auto;box-sizing:border-box}
-.mlt h3{font-size:16px;margin:0 0 2px;color:var(--text)}
+.mlt h3{font-size:16px;font-weight:600;margin:0 0 2px;color:var(--text)}
 .mlt h3+table{margin-top:8px}
 .mlt h4{font-size:12px;margin:12px 0 4px;color:var(--muted);font-weight:600}
 .mlt p{margin:0 0 8px;color:var(--muted)}
@@ -22,6 +22,7 @@ border:1px solid var(--line);border-radius:8px;padding:12px 16px;max-width:1100p
 .mlt th,.mlt td{text-align:left;padding:3px 14px 3px 0;border:0;border-bottom:1px solid var(--line);vertical-align:top;
 background:none;color:var(--text);overflow-wrap:break-word;max-width:420px;white-space:normal}
 .mlt th{color:var(--muted);font-weight:600;overflow-wrap:normal}
+.mlt th+td{max-width:760px}
 .mlt .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}
 .mlt summary{cursor:pointer;color:var(--accent);margin:6px 0}
 .mlt .b{white-space:nowrap}

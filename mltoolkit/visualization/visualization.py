@@ -9,6 +9,7 @@ from typing import Any
 
 from mltoolkit.errors import ArgumentError, ModelFileError, UnsupportedModelError
 from mltoolkit.formats.atomic_file import write_atomically
+from mltoolkit.markup.text import escaped
 from mltoolkit.model import Model, load
 from mltoolkit.visualization.graph import LayerGraph
 from mltoolkit.visualization.model_layers import model_graph
@@ -61,7 +62,9 @@ class Visualization:
             f"<style>{_FRAME_STYLE}</style>"
             f'<iframe class="mlt-frame" srcdoc="{escape(self.html)}" sandbox="allow-scripts" '
             f'title="{escape(self.name[:200])}" '
-            'style="width:100%;height:720px;border:1px solid #8884;border-radius:8px"></iframe>'
+            'style="width:100%;height:720px;border:1px solid #8884;border-radius:8px">'
+            # A notebook that is not trusted takes the frame out and leaves what is in it.
+            f"The graph of {escaped(self.name)} is shown when this cell is run, or the notebook trusted.</iframe>"
         )
 
     def __repr__(self) -> str:

@@ -65,6 +65,17 @@ def test_the_graph_fits_a_frame_that_grows_until_it_is_moved(notebook_page: Any)
     assert frame.locator("#percent").text_content() == zoomed, "what the reader chose stays"
 
 
+def test_without_its_frame_the_graph_says_how_to_see_it() -> None:
+    # What JupyterLab leaves of an output that is not trusted: the texts.
+    model = mlt.load(digit_model_path())
+    model.name = "</iframe><script>document.title = 'taken'</script>"
+    html = visualize(model)._repr_html_()
+    assert html.count("<iframe") == html.count("</iframe>") == 1 and "<script" not in html
+    assert (
+        Texts(html.split("</style>")[1]).texts[-1].endswith("is shown when this cell is run, or the notebook trusted.")
+    )
+
+
 def test_cells_of_a_calibrated_report_break_no_words(notebook_page: Any) -> None:
     report = mlt.quantize_calibrated(digit_model_path(), digit_images_path(), nbits=2, limit=20).quantization_report
     notebook_page.set_content(f"<body>{report._repr_html_()}</body>")
