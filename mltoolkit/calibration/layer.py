@@ -32,8 +32,8 @@ from mltoolkit.quantization.slots import Form
 # A layer with more inputs would need a matrix of more than 600 MB, and minutes to invert it.
 MOST_INPUTS = 12_288
 _RARE = 0.01
-# Of fewer inputs, threads of a product cost more than they bring: on two busy cores SqueezeNet with 8 pictures took 40 s
-# with two threads, 19 s of them the processor's, and 11 s (4.6 s) with one.
+# Of fewer inputs, threads of a product cost more than they bring: on two busy cores SqueezeNet with 8 pictures took
+# 40 s with two threads, 19 s of them the processor's, and 11 s (4.6 s) with one.
 _THREADED_INPUTS = 1536
 
 
