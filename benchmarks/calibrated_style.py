@@ -40,7 +40,7 @@ SIZE = 720
 def pictures(quick: bool) -> tuple[list[Image.Image], dict[str, Image.Image]]:
     """Pictures to calibrate with, and those to test with by name; the middle square of each."""
     names = sorted((DATA / "images" / "imagenet").glob("*.JPEG"))
-    order = np.random.default_rng(0).permutation(len(names))[: 2 if quick else 24]
+    order = np.random.default_rng(0).permutation(len(names))[: 2 if quick else 16]
     free = sorted((DATA / "images" / "free").iterdir())
     free = [path for path in free if path.suffix in (".png", ".jpg") and (not quick or path.name in SHOWN)]
     return [_square(names[index]) for index in order], {path.name: _square(path) for path in free}
