@@ -23,6 +23,7 @@ _REFIT_STEPS = 8
 _EVERYTHING = slice(None)
 # More than this is no loss of power by rounding but a layer without data.
 _MOST_STRETCH = 2.0
+_SMALLEST_HALF, _LARGEST_HALF = np.float32(2.0**-24), np.float32(65504)
 
 
 class Grid(Protocol):
@@ -206,7 +207,8 @@ class LinearGrid:
 
     def halved(self) -> LinearGrid:
         """See :class:`Grid`."""
-        scale = _half(self.scale)
+        # A scale that became 0 would let codes stand for anything: those of channels that are nearly zero.
+        scale = np.where(self.scale > 0, np.maximum(_half(self.scale), _SMALLEST_HALF), np.float32(0))
         return replace(self, scale=scale, bias=-self.zero_points * scale if self.whole else _half(self.bias))
 
     def _with(self, scale: NDArray[np.float64], bias: NDArray[np.float64]) -> LinearGrid:
@@ -219,7 +221,7 @@ class LinearGrid:
 
 
 def _half(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-    return numbers.astype(np.float16).astype(np.float32)
+    return np.clip(numbers, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16).astype(np.float32)
 
 
 def _factors(wanted: Any, found: Any) -> NDArray[np.float64]:

@@ -140,7 +140,7 @@ def _stored(site: Site, solutions: Sequence[Solution], form: Form) -> Stored:
 
 def _as_in_file(solution: Solution, site: Site) -> Solution:
     """Tables and scales as the program stores them."""
-    return replace(solution, grid=solution.grid.halved()) if site.slot.half else solution
+    return solution.halved() if site.slot.half else solution
 
 
 def _grid(target: Weights, importance: Weights, site: Site, decision: Decision) -> Grid:

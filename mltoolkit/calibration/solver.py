@@ -38,6 +38,14 @@ class Solution:
         """What the codes stand for."""
         return self.grid.decode(self.codes)
 
+    def halved(self) -> Solution:
+        """The same with tables and scales as float16 holds them.
+
+        Codes with a scale are rounded anew, since tiny scales change by more than codes can hide.
+        """
+        grid = self.grid.halved()
+        return replace(self, grid=grid, codes=grid.round(self.weights) if isinstance(grid, LinearGrid) else self.codes)
+
 
 def solve(problem: Problem, grid: Grid, rounds: int = ROUNDS) -> Solution:
     """Codes and grid of small loss: GPTQ, then coordinate descent and refitting in turn, the best that was seen.
