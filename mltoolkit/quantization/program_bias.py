@@ -22,10 +22,11 @@ _ADDED_TO = ("conv", "conv_transpose", "linear")
 
 
 def bias_constant(uses: list[Use]) -> Constant | None:
-    """The bias that belongs to a weight alone; None where there is none, or others use it too."""
+    """The bias that belongs to a weight alone; None where there is none, others use it too, or each use has its own."""
     found = [use.constants.get(_BIASES.get(use.operation.type, {}).get(use.input, "")) for use in uses]
     first = found[0]
-    if first is None or any(constant is None for constant in found):
+    keys = {constant.key() if constant is not None else None for constant in found}
+    if first is None or len(keys) > 1:
         return None
     own = {id(use.operation) for use in uses}
     shared = any(id(use.operation) not in own for constant in found if constant for use in constant.uses)
@@ -39,10 +40,16 @@ def bias_input(uses: list[Use]) -> str:
         if kind not in _ADDED_TO or use.input != "weight":
             return "the operation takes no bias for these weights"
         if "bias" in use.operation.inputs:
-            return "the operation's bias is no constant, or others use it too"
+            return "the operation's bias is no constant, or it does not go with these weights alone"
     if len({use.operation.outputs[0].name for use in uses}) > 1:
         return "several operations use the weights"
     return ""
+
+
+def bias_length(uses: list[Use], channels: int) -> int:
+    """How many values a new bias has, given the output channels of the weight's file: those of every group."""
+    use = uses[0]
+    return channels * use.flag("groups", 1) if use.operation.type == "conv_transpose" else channels
 
 
 def give_bias(operation: Any, name: str) -> None:

@@ -17,7 +17,7 @@ from mltoolkit.formats.program_raising import program_version
 from mltoolkit.formats.weight_blob import WeightFolder
 from mltoolkit.formats.weight_blob_writing import REFERENCE, WeightFileWriter
 from mltoolkit.quantization.modes import Stored
-from mltoolkit.quantization.program_bias import bias_constant, bias_input, give_bias
+from mltoolkit.quantization.program_bias import bias_constant, bias_input, bias_length, give_bias
 from mltoolkit.quantization.program_forms import (
     Lack,
     block_counts,
@@ -194,16 +194,20 @@ class ProgramRewriter:
 
     def bias_slot(self, slot: WeightSlot) -> WeightSlot | None:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
-        found = bias_constant(self._place(slot).uses)
-        places = (place for place in self._places if found is not None and found in place.constants)
-        return next((place.slot for place in places), None)
+        uses = self._place(slot).uses
+        found = bias_constant(uses)
+        bias = next((place for place in self._places if found is not None and found in place.constants), None)
+        # Constants of other operations may read the same numbers of the weight file.
+        own = {id(use.operation) for use in uses}
+        return bias.slot if bias is not None and all(id(use.operation) in own for use in bias.uses) else None
 
     def bias_channels(self, slot: WeightSlot) -> int:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
         bias = self.bias_slot(slot)
         if bias is not None:
             return bias.count
-        return 0 if bias_input(self._place(slot).uses) else slot.channels
+        uses = self._place(slot).uses
+        return 0 if bias_input(uses) else bias_length(uses, slot.channels)
 
     def write_bias(self, slot: WeightSlot, values: NDArray[np.floating]) -> str:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
@@ -217,8 +221,8 @@ class ProgramRewriter:
             self.write(bias, values.reshape(bias.shape).astype(self._place(bias).element))
             return ""
         reason = bias_input(place.uses)
-        if reason or values.shape != (slot.channels,):
-            return reason or f"a bias of {values.size} values does not go with {slot.channels} channels"
+        if reason or values.shape != (self.bias_channels(slot),):
+            return reason or f"the operation's bias has {self.bias_channels(slot)} values, not {values.size}"
         made, _ = self._operations.operations(values.astype(place.element), values.shape, 0, place.element, slot.where)
         for use in place.uses:
             self._new_biases.append((use, self._placement.insert(use.operation, made, f"{slot.layer}_bias")))
