@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mltoolkit.cli.options import free_path
 from mltoolkit.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -96,17 +97,10 @@ class CalibrateOptions:
         """
         if self.plot is None:
             return None
-        from mltoolkit.comparison.plotting import SUFFIXES, require_plots
+        from mltoolkit.comparison.plotting import check_plot_path, require_plots
 
         require_plots("quantize --plot")
-        target = Path(self.plot)
-        if target.suffix.lower() not in SUFFIXES:
-            raise ArgumentError(
-                f"a plot cannot be written as {target.suffix!r}", fix=f"Choose one of: {' '.join(SUFFIXES)}"
-            )
-        if target.exists() and not force:
-            raise ArgumentError(f"{self.plot!r} exists already", fix="Give another --plot, or --force to replace it")
-        return target
+        return free_path(check_plot_path(self.plot), force, option="--plot")
 
     def quantize(
         self,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, import_custom_layers
+from mltoolkit.cli.options import Json, Layers, free_path, import_custom_layers
 from mltoolkit.cli.printing import print_json
 
 
@@ -99,20 +99,16 @@ def _free_page(report: str, force: bool) -> Path:
     """Where the report goes, found out before the long work."""
     from mltoolkit.comparison import check_page_path
     from mltoolkit.comparison.plotting import require_plots
-    from mltoolkit.errors import ArgumentError
 
     require_plots("compare --report")
     target = check_page_path(report)
     for file in (target, target.with_suffix(".json")):
-        if file.exists() and not force:
-            raise ArgumentError(f"{str(file)!r} exists already", fix="Give another --report, or --force to replace it")
+        free_path(file, force, option="--report")
     return target
 
 
 def _check_plot(plot: str, force: bool) -> None:
     from mltoolkit.comparison.plotting import check_plot_path, require_plots
-    from mltoolkit.errors import ArgumentError
 
     require_plots("compare --plot")
-    if check_plot_path(plot).exists() and not force:
-        raise ArgumentError(f"{plot!r} exists already", fix="Give another --plot, or --force to replace it")
+    free_path(check_plot_path(plot), force, option="--plot")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, import_custom_layers
+from mltoolkit.cli.options import Json, Layers, free_path, import_custom_layers
 from mltoolkit.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -89,9 +88,7 @@ def convert(
     from mltoolkit.conversion.convert import convert as convert_model
     from mltoolkit.errors import ArgumentError
 
-    path = Path(output)
-    if path.exists() and not force:
-        raise ArgumentError(f"{output!r} exists already", fix="Give another --output, or --force to replace it")
+    path = free_path(output, force)
     import_custom_layers(custom_layers)
     if path.suffix.lower() == ".onnx":
         from mltoolkit.conversion.export import export_onnx

@@ -22,6 +22,18 @@ Function = Annotated[
 ]
 
 
+def free_path(path: str | Path, force: bool, *, option: str = "--output") -> Path:
+    """Where a command writes, found out before the long work.
+
+    Raises:
+        ArgumentError: there is something already, which ``--force`` does not allow to be replaced.
+    """
+    target = Path(path)
+    if target.exists() and not force:
+        raise ArgumentError(f"{str(path)!r} exists already", fix=f"Give another {option}, or --force to replace it")
+    return target
+
+
 def import_custom_layers(files: list[str] | None) -> None:
     """Run the Python files in which the user registers custom layers.
 

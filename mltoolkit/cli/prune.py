@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, ModelPath
+from mltoolkit.cli.options import Json, ModelPath, free_path
 from mltoolkit.cli.printing import print_json
 from mltoolkit.errors import ArgumentError
 from mltoolkit.markup.text import bytes_text
@@ -51,14 +50,14 @@ def prune(
 ) -> None:
     """Set an ML Program's smallest weights to zero, and store which they are."""
     from mltoolkit.cli.selection import layer_selector
+    from mltoolkit.formats.model_writing import check_target
     from mltoolkit.model import load
     from mltoolkit.quantization import prune_weights
 
-    target = Path(output)
-    if target.exists() and not force:
-        raise ArgumentError(f"{output!r} exists already", fix="Give another --output, or --force to replace it")
+    target = free_path(output, force)
     ratio = None if n_of_m is None else _ratio(n_of_m)
     source = load(model)
+    check_target(source.spec, target)
     pruned = prune_weights(
         source,
         threshold=threshold,

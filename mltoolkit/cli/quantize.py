@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mltoolkit.cli import calibrate_options as calibration
 from mltoolkit.cli import form_options as forms
-from mltoolkit.cli.options import Json, Layers, ModelPath, import_custom_layers
+from mltoolkit.cli.options import Json, Layers, ModelPath, free_path, import_custom_layers
 from mltoolkit.cli.printing import print_json
 from mltoolkit.markup.text import bytes_text
 
@@ -96,9 +95,7 @@ def quantize(
     from mltoolkit.model import load
     from mltoolkit.quantization import quantize_weights
 
-    target = Path(output)
-    if target.exists() and not force:
-        raise ArgumentError(f"{output!r} exists already", fix="Give another --output, or --force to replace it")
+    target = free_path(output, force)
     options = calibration.CalibrateOptions(
         calibrate, max_bytes, max_bits_per_weight, min_agreement, held_out, limit, seed, crop, plot
     )

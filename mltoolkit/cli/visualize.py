@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Function, Json, Layers, ModelPath, import_custom_layers
+from mltoolkit.cli.options import Function, Json, Layers, ModelPath, free_path, import_custom_layers
 from mltoolkit.cli.printing import print_json
 from mltoolkit.markup.text import bytes_text, shown
 
@@ -31,14 +31,10 @@ def visualize(
     custom_layers: Layers = None,
 ) -> None:
     """Show a model's layers as a graph in one HTML file: shapes, parameters, weights with histograms."""
-    from pathlib import Path
-
-    from mltoolkit.errors import ArgumentError
     from mltoolkit.model import load
     from mltoolkit.visualization import visualize as make
 
-    if Path(output).exists() and not force:
-        raise ArgumentError(f"{output!r} exists already", fix="Give another --output, or --force to replace it")
+    free_path(output, force)
     import_custom_layers(custom_layers)
     before = load(original) if original else None
     page = make(load(model, function_name=function), output, compared_with=before)

@@ -88,12 +88,15 @@ def check_plot_path(path: str | os.PathLike[str]) -> Path:
 
     Raises:
         ArgumentError: the suffix is none that a plot can have.
+        ModelFileError: there is no such folder.
     """
     target = Path(path)
     if target.suffix.lower() not in SUFFIXES:
         raise ArgumentError(
             f"a plot cannot be written as {target.suffix!r}", fix=f"Choose one of: {' '.join(SUFFIXES)}"
         )
+    if not target.parent.is_dir():
+        raise ModelFileError("the plot cannot be written: there is no such folder", where=str(target), fix="Make it")
     return target
 
 

@@ -85,6 +85,10 @@ def test_a_report_that_cannot_be_is_refused_before_the_work(
 ) -> None:
     code, _, err = run("compare", "missing.mlmodel", "missing.mlmodel", PICTURES, "--report", tmp_path / "report.pdf")
     assert code == 1 and "report.html" in err
+    pytest.importorskip("matplotlib")
+    nowhere = tmp_path / "missing" / "layers.png"
+    code, _, err = run("compare", "missing.mlmodel", "missing.mlmodel", PICTURES, "--plot", nowhere)
+    assert code == 1 and "there is no such folder" in err and str(nowhere) in err
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "matplotlib" else find(name, *rest)

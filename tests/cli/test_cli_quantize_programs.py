@@ -85,5 +85,12 @@ def test_prune(package: Path, tmp_path: Path, options: list[str], zeros: float) 
     assert "sparse" in run("prune", str(package), "-o", str(target), *options, "--force")
 
 
+def test_prune_finds_out_first_where_it_cannot_write(package: Path, tmp_path: Path) -> None:
+    target = tmp_path / "pruned.mlmodel"
+    # A rule of pruning is missing as well: the name of the file is looked at before.
+    result = CliRunner().invoke(app, ["prune", str(package), "-o", str(target)])
+    assert "is saved as .mlpackage" in str(result.exception), result.exception
+
+
 def mltoolkit_runs(path: Path) -> bool:
     return bool(mlt.load(path).predict(sample())["y"].size)
