@@ -41,6 +41,13 @@ class Shares:
     others: list[Decision]
     weights: int
 
+    @property
+    def reasons(self) -> dict[int, str]:
+        """Why weights are left alone, by the index of their slot."""
+        return {decision.slot.index: decision.reason for decision in self.others} | dict.fromkeys(
+            self.options, "its bytes do more good here than elsewhere"
+        )
+
 
 def find_shares(calibration: Calibration, config: QuantizationConfig, progress: Progress | None = None) -> Shares:
     """The weights that a configuration allows to quantize, with their options.

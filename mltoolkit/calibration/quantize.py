@@ -15,7 +15,7 @@ from mltoolkit.calibration.feeds import CalibrationFeeds, stage_feeds
 from mltoolkit.calibration.model import Calibration
 from mltoolkit.calibration.network import Effort
 from mltoolkit.calibration.report import CalibratedQuantizationReport
-from mltoolkit.calibration.search import Search
+from mltoolkit.calibration.search import Search, uniform_name
 from mltoolkit.calibration.trial import METHOD, Agreement, Bench, Trial
 from mltoolkit.errors import ArgumentError
 from mltoolkit.quantization.config import QuantizationConfig
@@ -178,12 +178,16 @@ def quantize_calibrated(
             "the model is no classifier, so there is no first class to agree on",
             fix="Give agreement=function, or max_bytes",
         )
-    trials, chosen = _search(
+    trials, chosen, reasons = _search(
         goal, bench, calibration, config, progress, max_bytes, max_bits_per_weight, min_agreement, curve
     )
     result = chosen.model
+    records = zip(chosen.calibrated.decisions, chosen.calibrated.records, strict=True)
     plain = make_report(
-        chosen.calibrated.records,
+        [
+            record if record.mode else replace(record, reason=reasons.get(decision.slot.index, record.reason))
+            for decision, record in records
+        ],
         chosen.config,
         chosen.calibrated.rewriter.bytes_before,
         chosen.calibrated.rewriter.bytes_after,
@@ -219,7 +223,7 @@ def _warnings(own: CalibrationFeeds, apart: CalibrationFeeds | None) -> tuple[st
     warnings = []
     if len(own) < FEW_SAMPLES:
         warnings.append(
-            f"{len(own)} samples are few: with 16 instead of 256, SqueezeNet lost some 9 points of agreement at 4 bits"
+            f"{len(own)} samples are few: with 16 instead of 256, SqueezeNet lost 5 points of agreement at 4 bits"
         )
     if apart is not None and len(apart) < _LEAST_HELD_OUT:
         warnings.append(f"an agreement measured on {len(apart)} held-out samples is rough")
@@ -242,11 +246,12 @@ def _search(
     max_bits_per_weight: float | None,
     min_agreement: float | None,
     curve: bool,
-) -> tuple[list[Trial], Trial]:
+) -> tuple[list[Trial], Trial, dict[int, str]]:
+    """What was tried, what was chosen, and why weights that the search may have left alone were so."""
     if goal in ("nbits", "settings"):
-        name = "settings" if config.settings is not None else f"uniform {config.nbits} bits"
+        name = "settings" if config.settings is not None else uniform_name(config.nbits or 0)
         trial = bench.try_out(name, calibration, config, progress)
-        return [trial], trial
+        return [trial], trial, {}
     search = Search(bench, calibration, config, progress)
     if goal == "max_bytes":
         assert max_bytes is not None
@@ -257,4 +262,5 @@ def _search(
     else:
         assert min_agreement is not None
         chosen = search.to_agreement(min_agreement)
-    return [*search.trials, *(() if chosen in search.trials else (chosen,))], chosen
+    trials = [*search.trials, *(() if chosen in search.trials else (chosen,))]
+    return trials, chosen, search.shares.reasons

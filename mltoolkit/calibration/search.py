@@ -131,7 +131,7 @@ class Search:
         for rate in _CURVE_RATES:
             choice = allocate(self.shares.options, int(rate * self.shares.weights / 8))
             if choice is not None:
-                self._keep([self._trial(f"mixed, {rate:g} bits", choice, few=True)])
+                self._keep([self._trial(f"mixed, {rate:g} bits, few samples", choice, few=True)])
 
     def _smallest(self) -> Choice:
         return {key: min(own, key=lambda option: option.bytes) for key, own in self.shares.options.items()}
@@ -167,7 +167,7 @@ class Search:
             mixed = [_different(mixed)[_least(attempts)]]
         trials = [self._trial("mixed", choice) for choice in _different(mixed)]
         if uniform is not None:
-            trials.append(self._trial(f"uniform {uniform[0]} bits", uniform[1]))
+            trials.append(self._trial(uniform_name(uniform[0]), uniform[1]))
         self._keep(trials)
         return trials
 
@@ -239,3 +239,8 @@ def _least(trials: Sequence[Trial]) -> int:
 
 def _different(choices: Sequence[Choice]) -> list[Choice]:
     return [choice for index, choice in enumerate(choices) if choice not in choices[:index]]
+
+
+def uniform_name(nbits: int) -> str:
+    """What the curve calls the same number of bits for all weights."""
+    return f"uniform {nbits} bit{'s' if nbits > 1 else ''}"

@@ -161,7 +161,7 @@ class QuantizationReport:
     def bits_text(self) -> str:
         """Bits a weight: what was asked for, or the mean over the weights that are stored anew."""
         if self.nbits:
-            return f"{self.nbits} bits"
+            return f"{self.nbits} bit{'s' if self.nbits > 1 else ''}"
         sizes = [(math.prod(record.shape), record.bits_after) for record in self.changed]
         count = sum(size for size, _ in sizes)
         return f"{sum(size * bits for size, bits in sizes) / max(count, 1):.2f} bits on average"
