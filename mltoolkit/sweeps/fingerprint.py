@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 # Rows of another layout are measured again.
 _LAYOUT = 1
-# The rooms whose code decides about figures.
-_ROOMS = ("quantization", "calibration", "comparison", "runtime", "converters", "graph", "custom_layers", "formats")
+# The rooms whose code decides about figures and tiles.
+_ROOMS = (
+    *("sweeps", "quantization", "calibration", "comparison", "runtime"),
+    *("converters", "graph", "custom_layers", "formats"),
+)
 _PART = 1 << 20
 
 

@@ -84,13 +84,15 @@ def test_code_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     first = fingerprint.code_digest()
     fingerprint.code_digest.cache_clear()
     assert fingerprint.code_digest() == first
-    quantize = tmp_path / "quantization" / "quantize.py"
-    quantize.parent.mkdir()
+    files = [tmp_path / "quantization" / "quantize.py", tmp_path / "sweeps" / "recipes.py"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("a = 1")
     monkeypatch.setattr(mlt, "__file__", str(tmp_path / "__init__.py"))
     found = set()
-    for code in ("a = 1", "a = 2"):
-        quantize.write_text(code)
+    for file, code in [(files[0], "a = 1"), (files[0], "a = 2"), (files[1], "a = 2")]:
+        file.write_text(code)
         fingerprint.code_digest.cache_clear()
         found.add(fingerprint.code_digest())
     fingerprint.code_digest.cache_clear()
-    assert len(found) == 2 and first not in found
+    assert len(found) == 3 and first not in found
