@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,25 +71,20 @@ def shown(model: Model, outputs: dict[str, Any], top: int, *, whole: bool) -> di
     """Outputs as text, numbers and short dictionaries; arrays whole as lists only where ``whole``."""
     import numpy as np
 
+    from mltoolkit.comparison.finite import finite
+
     result: dict[str, Any] = {}
     for name, value in outputs.items():
         if isinstance(value, dict):
             best = sorted(value.items(), key=lambda item: -item[1])[:top]
             result[name] = {str(key): float(share) for key, share in best}
         elif isinstance(value, np.ndarray):
-            result[name] = _plain(value.tolist()) if whole else _array_text(value)
+            result[name] = finite(value.tolist()) if whole else _array_text(value)
         elif isinstance(value, (str, int, float)):
             result[name] = value
         else:
             result[name] = f"image {value.size[0]}×{value.size[1]} {value.mode}"
     return result
-
-
-def _plain(value: Any) -> Any:
-    """Nested lists with None for NaN and infinities, which strict JSON does not know."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
 def _array_text(array: Any) -> str:

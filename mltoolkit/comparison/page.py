@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from mltoolkit.comparison.pictures import WorstPicture, worst_pictures
 from mltoolkit.comparison.progress import ProgressCallback
 from mltoolkit.comparison.report import ComparisonReport
 from mltoolkit.comparison.sizes import SizeTable, compare_sizes
+from mltoolkit.comparison.sources import read_again
 from mltoolkit.errors import ArgumentError, MLToolkitError, ModelFileError
 from mltoolkit.formats.atomic_file import write_atomically
 from mltoolkit.runtime.images import Crop
@@ -138,7 +138,7 @@ def comparison_page(
     from mltoolkit.model import load
 
     a, b = load(full_precision_model), load(other_model)
-    samples = list(sample_data) if _read_once(sample_data) else sample_data
+    samples = read_again(sample_data)
     comparison = compare_models(a, b, samples, crop=crop, max_worst=max_worst, progress=progress)
     layers: LayerReport | None = None
     reason = ""
@@ -157,10 +157,6 @@ def comparison_page(
         sizes=compare_sizes(a, b),
         pictures=tuple(worst_pictures(a, b, samples, comparison, crop)),
     )
-
-
-def _read_once(sample_data: Any) -> bool:
-    return isinstance(sample_data, Iterable) and not isinstance(sample_data, Sized | str | os.PathLike)
 
 
 def _name(model: Model, given: Any) -> str:

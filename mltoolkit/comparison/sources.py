@@ -84,6 +84,12 @@ def open_samples(sample_data: Any, inputs: Sequence[Feature]) -> SampleStream:
     return SampleStream(_number(sample_data, inputs, single), total, source, single)
 
 
+def read_again(sample_data: Any) -> Any:
+    """Sample data that can be opened several times: what an iterator gives is read into a list."""
+    once = isinstance(sample_data, Iterable) and not isinstance(sample_data, Sized | str | os.PathLike)
+    return list(sample_data) if once else sample_data
+
+
 def _open_path(path: Path, inputs: Sequence[Feature]) -> SampleStream:
     image = _image_input(path, inputs)
     if not path.exists():

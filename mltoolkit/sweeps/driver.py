@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltoolkit.comparison.plotting import require_plots
 from mltoolkit.comparison.progress import ProgressCallback, reporting
-from mltoolkit.comparison.sources import Sample, open_samples
+from mltoolkit.comparison.sources import Sample, open_samples, read_again
 from mltoolkit.errors import ArgumentError, ComparisonError, ModelFileError, did_you_mean
 from mltoolkit.runtime.cores import available_cores
 from mltoolkit.runtime.images import CROPS, Crop
@@ -104,7 +104,7 @@ def sweep(
             modes = MODES if calibration_data is None else MODES + CALIBRATED_MODES
         recipes = recipes_of(modes, bits if bits is not None else PICTURE_BITS if makes_pictures else BITS, crop)
     _check_recipes(recipes, calibration_data)
-    sample_data, calibration_data = _kept(sample_data), _kept(calibration_data)
+    sample_data, calibration_data = read_again(sample_data), read_again(calibration_data)
     stream = open_samples(sample_data, reference.inputs)
     samples = list(stream.samples)
     target = _make_folder(Path(folder))
@@ -189,11 +189,6 @@ def _check_recipes(recipes: Sequence[Recipe], calibration_data: Any) -> None:
         )
 
 
-def _kept(data: Any) -> Any:
-    once = isinstance(data, Iterable) and not isinstance(data, Sized | str | os.PathLike)
-    return list(data) if once else data
-
-
 def _digest(calibration_data: Any, model: Model) -> str:
     return "" if calibration_data is None else samples_digest(open_samples(calibration_data, model.inputs).samples)
 
@@ -207,5 +202,9 @@ def _make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ModelFileError(f"the folder cannot be made: {error.strerror}", where=str(folder)) from error
+        raise ModelFileError(
+            f"the folder cannot be made: {error.strerror}",
+            where=str(folder),
+            fix="Give the name of a folder",
+        ) from error
     return folder

@@ -6,7 +6,7 @@ import importlib.util
 import math
 from typing import TYPE_CHECKING
 
-from mltoolkit.markup.fragments import Html, bar, card, heading, table
+from mltoolkit.markup.fragments import bar, card, heading, table
 from mltoolkit.markup.text import bytes_text, shown
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def report_html(report: SweepReport) -> str:
 
         with draw_sweep(report) as figure:
             parts.append(page_svg(figure, "sweep", f"bytes of the file against {measure_name(report)}"))
-    return card(*map(Html, parts))
+    return card(*parts)
 
 
 def _headline(report: SweepReport) -> str:

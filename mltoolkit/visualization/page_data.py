@@ -52,11 +52,7 @@ def page_data(model: Model, graph: LayerGraph, picture: Picture, remarks: list[s
         "facts": [(name, shown(text, _VALUE)) for name, text in _facts(model)],
         "features": [
             (shown(feature.name, _NAME), f"{side}: {shown(describe(feature), _VALUE)}")
-            for side, features in (
-                ("input", model.inputs),
-                ("output", model.outputs),
-                ("state", model.interface.states),
-            )
+            for side, features in _sides(model)
             for feature in features[:_FEATURES]
         ],
         "weights": _storages(model),
