@@ -89,6 +89,14 @@ class QuantizationConfig:
             return
         self._check_table()
         self._check_granularity()
+        self._make_plain()
+
+    def _make_plain(self) -> None:
+        """NumPy's whole numbers become Python's, which JSON can hold."""
+        for name in ("block_size", "group_size", "channel_axis", "cluster_dim"):
+            value = getattr(self, name)
+            plain = tuple(map(int, value)) if isinstance(value, tuple) else None if value is None else int(value)
+            object.__setattr__(self, name, plain)
 
     def _check_table(self) -> None:
         if self.mode is MODES["custom_lut"] and not callable(self.lut_function):
@@ -111,6 +119,11 @@ class QuantizationConfig:
                 "per_channel_scale is for tables; linear codes have granularity='per_channel'",
                 fix="Choose a mode with tables, such as 'kmeans'",
             )
+        if self.per_channel_scale and self.mode is MODES["unique"]:
+            raise ArgumentError(
+                "scaled values are not the weight's own, of which the mode 'unique' makes its table",
+                fix="Choose the mode 'kmeans', or per_channel_scale=False",
+            )
 
     def _check_granularity(self) -> None:
         granularity = self.granularity
@@ -127,6 +140,8 @@ class QuantizationConfig:
             raise ArgumentError(f"block_size is a whole number, or one for each axis, not {self.block_size!r}")
         if not _is_whole(self.group_size) or self.group_size < 1:
             raise ArgumentError(f"group_size is a whole number from 1 on, not {self.group_size!r}")
+        if self.channel_axis is not None and not _is_whole(self.channel_axis):
+            raise ArgumentError(f"channel_axis is a whole number, not {self.channel_axis!r}")
 
     @property
     def dequantizes(self) -> bool:
@@ -145,8 +160,8 @@ class QuantizationConfig:
         if options.pop("skip", False):
             return None
         if "mode" in options:
-            options["quantization_mode"] = options.pop("mode")
-            if options["quantization_mode"] in _IMPLIED_BITS:
+            options["quantization_mode"] = mode = options.pop("mode")
+            if isinstance(mode, str) and mode in _IMPLIED_BITS:
                 options.setdefault("nbits", None)
         name = options.get("quantization_mode", self.quantization_mode)
         function = self.lut_function if name in ("custom_lut", "custom") else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,10 +92,12 @@ def prune_weights(
         if progress is not None:
             progress(done, len(rewriter.slots), slot.layer)
     if any(record.mode for record in records):
-        rules = {name: value for name, value in vars(config).items() if value}
+        given = {rule.name: getattr(config, rule.name) for rule in fields(config)}
+        rules = {rule.name: given[rule.name] for rule in fields(config) if given[rule.name] != rule.default}
         if codes is not None:
             rules |= {"nbits": nbits, "quantization_mode": codes.mode.name}
-        rewriter.set_metadata(METADATA_KEY, json.dumps(rules))
+        # NumPy's numbers as Python's.
+        rewriter.set_metadata(METADATA_KEY, json.dumps(rules, default=lambda number: number.item()))
     pruned = rewriter.finish()
     mode = "sparse" if codes is None else f"sparse {codes.mode.name}"
     pruned.quantization_report = QuantizationReport(

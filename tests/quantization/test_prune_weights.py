@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from program_zoo import chain, sample
 import mltoolkit as mlt
 from mltoolkit.digits import digit_model_path
 from mltoolkit.errors import ArgumentError, UnsupportedModelError
+from mltoolkit.quantization.prune import METADATA_KEY
 from mltoolkit.quantization.pruning import PruningConfig
 from mltoolkit.quantization.rewriting import open_rewriter
 
@@ -196,3 +198,19 @@ def test_coremltools_reads_codes_between_zeros(nbits: int, mode: str, tmp_path: 
 def test_codes_that_there_are_not_between_zeros(opset: str, nbits: int, mode: str, match: str) -> None:
     with pytest.raises(ArgumentError, match=match):
         mlt.prune_weights(chain(opset), target_sparsity=0.5, nbits=nbits, quantization_mode=mode)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"threshold": 0.0},
+        {"threshold": np.float32(0.5), "minimum_sparsity": np.float64(0.125)},
+        {"target_sparsity": 0.5, "block_size": np.int64(2), "dim": 0},
+        {"n_m_ratio": (np.int64(1), np.int64(2))},
+    ],
+    ids=str,
+)
+def test_the_model_says_by_which_rule_it_was_pruned(rule: dict[str, Any]) -> None:
+    pruned = mlt.prune_weights(chain(), **rule, only_if_smaller=False)
+    recorded = json.loads(pruned.spec.description.metadata.userDefined[METADATA_KEY])
+    assert recorded == {name: list(value) if isinstance(value, tuple) else value for name, value in rule.items()}

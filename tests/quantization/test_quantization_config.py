@@ -89,3 +89,25 @@ def test_a_function_that_is_not_used_is_told(caplog: pytest.LogCaptureFixture) -
 def test_a_selector_is_a_function_or_has_do_quantize(selector: Any) -> None:
     with pytest.raises(ArgumentError, match="do_quantize"):
         QuantizationConfig(8, selector=selector)
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    given: dict[str, Any] = {
+        "group_size": np.int64(8),
+        "channel_axis": np.int64(0),
+        "cluster_dim": np.uint8(2),
+        "block_size": (np.int64(0), np.int32(8)),
+    }
+    config = QuantizationConfig(4, "kmeans", **given)
+    for name, value in given.items():
+        plain = getattr(config, name)
+        assert plain == value
+        assert {type(number) for number in (plain if isinstance(plain, tuple) else (plain,))} == {int}, name
+    given["channel_axis"] = "0"
+    with pytest.raises(ArgumentError, match="channel_axis"):
+        QuantizationConfig(4, "kmeans", **given)
+
+
+def test_a_table_of_the_own_values_goes_with_no_scales() -> None:
+    with pytest.raises(ArgumentError, match="per_channel_scale=False"):
+        QuantizationConfig(None, "unique", per_channel_scale=True)

@@ -222,3 +222,8 @@ def test_a_weight_of_many_values_stays() -> None:
     spec = network_spec(lambda network: add_layer(network, "convolution"))
     _, report = quantize_spec(spec, QuantizationConfig(None, "unique"))
     assert "432 different values, more than tables of 8 bits" in report.reasons_text
+
+
+def test_a_mode_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="no quantization mode"):
+        mlt.quantize_weights(digit_model_path(), 8, settings={"defaults": {"mode": ["kmeans"]}})
