@@ -34,7 +34,12 @@ def convert(
     format: Annotated[str | None, typer.Option(help="mlmodel or mlpackage; by default DST's suffix says it.")] = None,
     precision: Annotated[str, typer.Option(help="float32 or float16.")] = "float32",
     target: Annotated[
-        str | None, typer.Option("--target", help="The oldest system that shall run it, such as iOS16 or macOS13.")
+        str | None,
+        typer.Option(
+            "--minimum-deployment-target",
+            "--target",
+            help="The oldest system that shall run it, such as iOS16 or macOS13.",
+        ),
     ] = None,
     labels: Annotated[
         str | None, typer.Option(metavar="FILE", help="A classifier's labels: a text file, one a line.")

@@ -43,6 +43,7 @@ Target = Annotated[
     str | None,
     typer.Option(
         "--minimum-deployment-target",
+        "--target",
         metavar="iOS18",
         help="The oldest system that the model shall run on; raising it brings the forms of that system.",
         rich_help_panel=_PANEL,

@@ -43,7 +43,13 @@ def prune(
         list[str] | None, typer.Option(help="Leave alone operations whose name matches this pattern; may be repeated.")
     ] = None,
     minimum_deployment_target: Annotated[
-        str | None, typer.Option(metavar="iOS18", help="The oldest system that the model shall run on.")
+        str | None,
+        typer.Option(
+            "--minimum-deployment-target",
+            "--target",
+            metavar="iOS18",
+            help="The oldest system that the model shall run on.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output, or even the model itself.")] = False,
     as_json: Json = False,

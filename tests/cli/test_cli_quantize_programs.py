@@ -68,7 +68,7 @@ def test_the_way_out_is_told(package: Path, tmp_path: Path) -> None:
         (["--sparsity", "0.75"], 0.75),
         (["--n-of-m", "1:2", "--only", "dense"], 0.5),
         (["--threshold", "0.6745", "--skip", "dense"], 0.5),
-        (["--sparsity", "0.5", "--nbits", "4", "--minimum-deployment-target", "iOS18"], 0.5),
+        (["--sparsity", "0.5", "--nbits", "4", "--target", "iOS18"], 0.5),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
