@@ -18,6 +18,7 @@ from mltoolkit.calibration.stored import file_channels
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.model import Model
 from mltoolkit.quantization.config import QuantizationConfig
+from mltoolkit.quantization.modes import MODES
 from mltoolkit.quantization.plan import Decision
 from mltoolkit.quantization.quantize_spec import apply_decision, decided_layers, make_record
 from mltoolkit.quantization.report import WeightRecord
@@ -119,6 +120,8 @@ class Calibration:
             assert form is not None
             if isinstance(site, str):
                 reasons[index] = site
+            elif decision.config.mode is MODES["unique"]:
+                reasons[index] = "its table holds its own values"
             elif reason := obstacle(site, form):
                 reasons[index] = reason
             else:
@@ -129,7 +132,7 @@ class Calibration:
             index = decision.slot.index
             if index not in sites:
                 record, after = apply_decision(rewriter, decision)
-                if decision.form is not None and decision.form.kind in ("table", "linear"):
+                if after.form is not None and after.form.kind in ("table", "linear"):
                     remarks = (record.reason, f"from its values alone: {reasons[index]}")
                     record = replace(record, reason="; ".join(filter(None, remarks)))
                 records[index], settled[index] = record, after

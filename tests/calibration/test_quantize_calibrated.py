@@ -131,6 +131,21 @@ def test_exceptions_by_layer() -> None:
         mlt.quantize_calibrated(MODEL, SHOWN, max_bytes=20_000, settings={"layers": {"cnv1": {"skip": True}}})
 
 
+def test_a_table_of_the_own_values_stays_that() -> None:
+    """Nothing is to be approximated: a table of other numbers is not what the mode ``unique`` is asked for."""
+    coded = mlt.quantize_weights(MODEL, 4, "kmeans")
+    small = mlt.quantize_calibrated(
+        coded, SHOWN, nbits=3, settings={"layers": {"conv2": {"mode": "unique"}}}, only_if_smaller=False
+    )
+    records = {record.layer: record for record in small.quantization_report.records if record.weight == "weights"}
+    assert records["conv3"].bits_after == 3 and records["conv3"].reason.startswith("output SNR")
+    before, after = ({slot.key: one.values(slot) for slot in one.slots} for one in map(open_rewriter, (coded, small)))
+    np.testing.assert_array_equal(after["conv2.weights"], before["conv2.weights"])
+    plain = mlt.quantize_calibrated(MODEL, SHOWN, nbits=3, settings={"layers": {"dense1": {"mode": "unique"}}})
+    (kept,) = (one for one in plain.quantization_report.records if (one.layer, one.weight) == ("dense1", "weights"))
+    assert not kept.mode and "different values" in kept.reason
+
+
 def test_float16_models_are_calibrated_too() -> None:
     half = mlt.quantize_weights(MODEL, 16)
     small = mlt.quantize_calibrated(half, SHOWN, nbits=2)
