@@ -148,7 +148,7 @@ class SectionedRun:
         if self.stop is None:
             raise ArgumentError("the run has not stopped in front of a node")
         constants = tuple(value.const_value for value in values_read(self.stop))
-        if self._own is None or any(a is not b for a, b in zip(self._own[0], constants, strict=True)):
+        if self._own is None or any(a is not b for a, b in itertools.zip_longest(self._own[0], constants)):
             node = self.stop if all(value.name for value in self.stop.outputs) else _with_named_outputs(self.stop)
             steps = plan_steps([node], node.outputs, self._graph.custom_layers, threads=1, files=self._files)
             self._own = constants, steps, [value.name or "" for value in node.outputs]

@@ -100,6 +100,23 @@ def test_constants_are_read_when_their_section_is_run() -> None:
     np.testing.assert_array_equal(run.value("relu1", 0), np.maximum(2 * before, 0))
 
 
+def test_a_stop_may_get_one_input_more() -> None:
+    builder = GraphBuilder("test")
+    x = builder.input("x", np.float32, (3, 8))
+    y = builder.op("Gemm", x, builder.constant(np.eye(8, dtype=np.float32), name="w"), name="y")
+    graph = ModelGraph(builder.finish([y]), Interface((), ()))
+    run = SectionedRun(graph, products(graph), feeds())
+    run.advance()
+    before = run.node_outputs(0)[0]
+    (node,) = products(graph)
+    bias = ir.Tensor(np.ones(8, dtype=np.float32), name="bias")
+    value = ir.Value(name="bias", type=ir.TensorType(bias.dtype), shape=bias.shape, const_value=bias)
+    graph.model.graph.register_initializer(value)
+    node.resize_inputs(3)
+    node.replace_input_with(2, value)
+    np.testing.assert_array_equal(run.node_outputs(0)[0], before + 1)
+
+
 def test_nodes_inserted_later_are_run() -> None:
     graph, _ = chain()
     stops = products(graph)
