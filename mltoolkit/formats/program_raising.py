@@ -99,6 +99,7 @@ def _check(block: Any, old: int, new: int, weights: WeightFolder) -> None:
                 raise ArgumentError(
                     f"the program cannot be made for {release_name(new)}: {kind} takes no negative indices there",
                     where=where,
+                    fix=f"Convert the source again with minimum_deployment_target={release_name(new)!r}",
                 )
     if at_run_time:
         logger.warning(
