@@ -114,6 +114,8 @@ def _page_path(path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.suffix.lower() not in (".html", ".htm"):
         raise ArgumentError(f"{str(path)!r} is no name for a page", fix="Give a name that ends with .html")
+    if not target.parent.is_dir():
+        raise ModelFileError("the page cannot be written: there is no such folder", where=str(path), fix="Make it")
     return target
 
 

@@ -120,8 +120,8 @@ def test_a_page_has_the_name_of_a_page(tmp_path: Path) -> None:
         with pytest.raises(ArgumentError, match=r"\.html"):
             visualize(residual_model(), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ModelFileError, match="cannot be written"):
-        visualize(residual_model(), tmp_path / "no folder" / "page.html")
+    with pytest.raises(ModelFileError, match="cannot be written: there is no such folder"):
+        visualize("looked at later.mlmodel", tmp_path / "no folder" / "page.html")
 
 
 def test_too_many_layers_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
