@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mltoolkit.errors import MLToolkitError
-from mltoolkit.formats.features import ArrayFeature
+from mltoolkit.formats.features import sizes_for_open_shapes
 from mltoolkit.formats.ml_program import program_of
 from mltoolkit.formats.networks import network_of
 from mltoolkit.graph.builder import Dimension
 from mltoolkit.model import Model
-
-# A size that the file leaves open is shown for an input of this many elements along it.
-_OPEN_SIZE = 64
-
 
 Shapes = dict[tuple[str, ...], list[list[Any]]]
 
@@ -54,13 +50,8 @@ def _together(parts: dict[str, tuple[Shapes, str]]) -> tuple[Shapes, str]:
 def _own_shapes(model: Model, path: tuple[str, ...]) -> tuple[Shapes, str]:
     if network_of(model.spec) is None and program_of(model.spec) is None:
         return {path: []}, ""  # classical models have no layers
-    open_shapes = {
-        feature.name: tuple(size or _OPEN_SIZE for size in feature.shape)
-        for feature in model.inputs
-        if isinstance(feature, ArrayFeature) and 0 in feature.shape
-    }
     try:
-        graph = model.graph(open_shapes)
+        graph = model.graph(sizes_for_open_shapes(model.inputs))
     except MLToolkitError as error:
         return {}, str(error)
     return {path: [[_sizes(blob.shape) for blob in layer.outputs] for layer in graph.layers]}, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +128,15 @@ class SequenceFeature(Feature):
     """A list; ``item_type`` is ``string`` or ``int64``."""
 
     item_type: str
+
+
+def sizes_for_open_shapes(features: Iterable[Feature], size: int = 64) -> dict[str, tuple[int, ...]]:
+    """Shapes by name for arrays that leave sizes open: such a model is looked at with ``size`` in their place."""
+    return {
+        feature.name: tuple(stated or size for stated in feature.shape)
+        for feature in features
+        if isinstance(feature, ArrayFeature) and 0 in feature.shape
+    }
 
 
 def read_feature(description: Any) -> Feature:

@@ -6,16 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mltoolkit.errors import MissingCustomLayerError, MLToolkitError
-from mltoolkit.formats.features import ArrayFeature
+from mltoolkit.formats.features import sizes_for_open_shapes
 from mltoolkit.markup.text import shape_text
 from mltoolkit.visualization.beginning import before_missing_layer
 
 if TYPE_CHECKING:
     from mltoolkit.graph.model_graph import GraphLayer, ModelGraph
     from mltoolkit.model import Model
-
-# A size that the file leaves open is shown for an input of this many elements along it, as ``inspect`` does.
-_OPEN_SIZE = 64
 
 
 class RuntimeShapes:
@@ -35,11 +32,7 @@ class RuntimeShapes:
         self.inputs: dict[str, str] = {}
         self.remark = ""
         self._layers: Iterator[GraphLayer] = iter(())
-        shapes = {
-            feature.name: tuple(size or _OPEN_SIZE for size in feature.shape)
-            for feature in model.inputs
-            if isinstance(feature, ArrayFeature) and 0 in feature.shape
-        }
+        shapes = sizes_for_open_shapes(model.inputs)
         graph = self._graph(model, shapes)
         if graph is None:
             return
