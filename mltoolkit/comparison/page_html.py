@@ -10,7 +10,7 @@ from mltoolkit.comparison.layer_html import layer_table, not_measured
 from mltoolkit.comparison.layer_plot import draw_layers
 from mltoolkit.comparison.layer_report import findings
 from mltoolkit.comparison.plotting import page_svg
-from mltoolkit.comparison.report_text import difference, headline, output_figures
+from mltoolkit.comparison.report_text import answers, difference, headline, output_figures
 from mltoolkit.markup.colours import DARK, LIGHT, variables
 from mltoolkit.markup.fragments import STYLE, Html, bar, details, facts, figure, gallery, section, table
 from mltoolkit.markup.text import bytes_text, escaped
@@ -139,14 +139,9 @@ def _pictures(page: ComparisonPage) -> Iterator[str]:
 
 
 def _answers(picture: WorstPicture) -> Iterator[str]:
-    row = picture.row
-    if row.reference_label is None:
-        yield difference(row)
-        return
-    yield f"first: {row.reference_label} ({row.reference_score or 0:.3f})"
-    yield f"second: {row.other_label} ({row.other_score or 0:.3f})"
-    if row.kl is not None:
-        yield f"KL {row.kl:.3g} nats"
+    yield from answers(picture.row)
+    if picture.row.kl is not None:
+        yield f"KL {picture.row.kl:.3g} nats"
 
 
 def _made(picture: WorstPicture) -> Iterator[str]:

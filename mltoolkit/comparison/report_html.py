@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mltoolkit.comparison.report_text import difference, headline, output_figures
+from mltoolkit.comparison.report_text import answers, difference, headline, output_figures
 from mltoolkit.markup.fragments import card, details, facts, figure, gallery, heading, section, table
 from mltoolkit.markup.thumbnails import thumbnail_uri
 
 if TYPE_CHECKING:
-    from mltoolkit.comparison.records import InputComparison
     from mltoolkit.comparison.report import ComparisonReport
 
 _UNREADABLE_SHOWN = 100
@@ -53,7 +52,7 @@ def _pictures(report: ComparisonReport) -> Iterator[str]:
     for row in rows:
         uri = _thumbnail(report.source, row.name)
         if uri:
-            figures.append(figure(uri, row.name, _answers(row)))
+            figures.append(figure(uri, row.name, answers(row)))
         if len(figures) == _PICTURES_SHOWN:
             break
     if figures:
@@ -73,15 +72,3 @@ def _thumbnail(source: str, name: str) -> str:
     except (OSError, ValueError):
         pass
     return ""
-
-
-def _answers(row: InputComparison) -> list[str]:
-    if row.reference_label is None:
-        return [difference(row)]
-    lines = []
-    for which, label, score in (
-        ("first", row.reference_label, row.reference_score),
-        ("second", row.other_label, row.other_score),
-    ):
-        lines.append(f"{which}: {label}" + ("" if score is None else f" ({score:.3f})"))
-    return lines

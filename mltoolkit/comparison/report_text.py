@@ -70,6 +70,15 @@ def output_figures(output: OutputSummary) -> Iterator[tuple[str, str]]:
         yield "Identical", f"{output.identical} of {output.count}"
 
 
+def answers(row: InputComparison) -> Iterator[str]:
+    """Both models' answers to one input, a line each; how far outputs lie apart for models without answers."""
+    if row.reference_label is None:
+        yield difference(row)
+        return
+    yield f"first: {row.reference_label} ({row.reference_score:.3f})"
+    yield f"second: {row.other_label} ({row.other_score:.3f})"
+
+
 def difference(row: InputComparison) -> str:
     """Both models' answers to one input, and how far they lie apart."""
     parts = []
