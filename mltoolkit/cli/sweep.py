@@ -62,19 +62,23 @@ def sweep(
     from mltoolkit.sweeps import sweep as run_sweep
 
     import_custom_layers(custom_layers)
-    report = run_sweep(
-        model,
-        sample_data,
-        output,
-        modes=mode or None,
-        bits=_numbers(bits) if bits is not None else None,
-        calibration_data=calibration,
-        crop=crop,  # type: ignore[arg-type]  # sweep checks it
-        keep_models=keep_models,
-        plots=plots,
-        workers=workers,
-        progress=progress,
-    )
+    try:
+        report = run_sweep(
+            model,
+            sample_data,
+            output,
+            modes=mode or None,
+            bits=_numbers(bits) if bits is not None else None,
+            calibration_data=calibration,
+            crop=crop,  # type: ignore[arg-type]  # sweep checks it
+            keep_models=keep_models,
+            plots=plots,
+            workers=workers,
+            progress=progress,
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"mltoolkit: interrupted; the same command goes on from the rows in {output}", err=True)
+        raise
     if as_json:
         print_json(report.to_dict())
         return

@@ -55,3 +55,13 @@ def test_wrong_use(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, _, err = run("sweep", MODEL, PICTURES, "-o", tmp_path / "file" / "sub")
     assert code == 1 and "the folder cannot be made" in err
+
+
+def test_an_interruption_is_said(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mltoolkit.sweeps.sweep", interrupted)
+    code, out, err = run("sweep", MODEL, PICTURES, "-o", tmp_path)
+    assert (code, out) == (130, "")
+    assert err == f"mltoolkit: interrupted; the same command goes on from the rows in {tmp_path}\n"
