@@ -165,9 +165,9 @@ class Search:
         if len(mixed) > 1 and len(self._few.feeds) < len(self._full.feeds):
             attempts = [self._trial("mixed", choice, few=True) for choice in _different(mixed)]
             mixed = [_different(mixed)[_least(attempts)]]
-        trials = [self._trial("mixed", choice) for choice in _different(mixed)]
-        if uniform is not None:
-            trials.append(self._trial(uniform_name(uniform[0]), uniform[1]))
+        # Uniform bits first: where mixing ends at these, they keep their name.
+        trials = [] if uniform is None else [self._trial(uniform_name(uniform[0]), uniform[1])]
+        trials += [self._trial("mixed", choice) for choice in _different(mixed)]
         self._keep(trials)
         return trials
 
