@@ -51,11 +51,6 @@ class Placement:
         """Whether an operation stays as it is."""
         return id(operation) not in self._instead
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is to become of anything."""
-        return not self._instead and not self._before
-
     def apply(self) -> None:
         """Do it."""
         for function in self._program.functions.values():
