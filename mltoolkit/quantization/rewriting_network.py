@@ -175,12 +175,15 @@ class NetworkRewriter:
         return [place for place in self._places if place.slot.layer_index == slot.layer_index]
 
     def _floats_are_half(self, slot: WeightSlot) -> bool:
-        """Whether the floats of a layer, as it is now, are float16."""
-        encodings = [
-            encoding_of(place.target if place.slot.index in self._written else place.field.params)
-            for place in self._of_layer(slot)
+        """Whether the floats of a layer, as it is now, are float16; where it has none left, whether they were so."""
+        places = self._of_layer(slot)
+        before = [encoding_of(place.field.params) for place in places]
+        now = [
+            encoding_of(place.target) if place.slot.index in self._written else encoding
+            for place, encoding in zip(places, before, strict=True)
         ]
-        return Encoding.FLOAT16 in encodings and Encoding.FLOAT32 not in encodings
+        floats = {Encoding.FLOAT16, Encoding.FLOAT32}.intersection(now) or set(before)
+        return Encoding.FLOAT16 in floats and Encoding.FLOAT32 not in floats
 
     def message(self, slot: WeightSlot) -> Any:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""

@@ -14,7 +14,7 @@ from mltoolkit.digits import digit_model_path
 from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.formats.protobuf import new_model
 from mltoolkit.formats.weight_fields import iter_weight_fields
-from mltoolkit.formats.weights import read_weight
+from mltoolkit.formats.weights import TableCodes, read_weight
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import Job, quantize
 from mltoolkit.quantization.plan import reason_to_stay
@@ -106,6 +106,24 @@ def test_a_bias_follows_the_precision_that_the_layer_has_by_then() -> None:
     result = rewriter.finish_spec()
     assert violations(result) == []
     assert result.neuralNetwork.layers[0].innerProduct.bias.float16Value == np.ones(10, np.float16).tobytes()
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_bias_added_to_codes_has_the_precision_that_the_layer_had(half: bool) -> None:
+    spec = layer_spec("convolution", half=half)
+    message = spec.neuralNetwork.layers[0].convolution
+    message.hasBias = False
+    message.ClearField("bias")
+    rewriter = SpecRewriter(spec)
+    weights = slot_of(rewriter, "weights")
+    rewriter.write(weights, TableCodes(np.zeros(weights.count, np.uint8), 1, np.zeros(2, np.float32)))
+    assert rewriter.write_bias(weights, np.ones(weights.channels, dtype=np.float32)) == ""
+    result = rewriter.finish_spec()
+    assert violations(result) == []
+    bias = result.neuralNetwork.layers[0].convolution.bias
+    assert (len(bias.float16Value), len(bias.floatValue)) == (
+        (2 * weights.channels, 0) if half else (0, weights.channels)
+    )
 
 
 def test_no_bias_where_core_ml_has_none() -> None:
