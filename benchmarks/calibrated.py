@@ -153,7 +153,7 @@ def bits_lines(experiment: Experiment, bits: Sequence[int], splits: int, mixed: 
                 continue
             first, *others = rows[method, nbits]
             spread = ", ".join(f"{_percent(row):.1f} %" for row in others)
-            name = f"{method} ({first['chosen']} chosen)" if method == MIXED else method
+            name = method
             lines.append(
                 f"| {nbits} | {name} | {first['bytes']:,} | {_percent(first):.1f} % | {spread} "
                 f"| {first['kl']:.3g} | {first['wall']:.1f} | {first['cpu']:.1f} |"

@@ -111,7 +111,7 @@ def poses(results: Results, quick: bool) -> list[str]:
     path = DATA / "coreml" / "pose_cpm.mlmodel"
     pictures = sorted((DATA / "images" / "imagenet").glob("*.JPEG"))
     order = np.random.default_rng(0).permutation(len(pictures))
-    samples = [pictures[index] for index in order[: 4 if quick else 64]]
+    samples = [pictures[index] for index in order[: 4 if quick else 128]]
     tests = [pictures[index] for index in order[256 : 260 if quick else 500]]
     model = mlt.load(path)
 

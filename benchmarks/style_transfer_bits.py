@@ -1,7 +1,7 @@
 """What few bits do to the pictures of a style transfer network: PSNR and SSIM against its own in float32.
 
     python benchmarks/style_transfer_bits.py            # prints the table; contact sheets in build/style_transfer_bits
-    python benchmarks/style_transfer_bits.py --write    # and puts it into docs/comparison.md
+    python benchmarks/style_transfer_bits.py --write    # and puts it into docs/comparison.md, a contact sheet beside it
 
 Needs the shared data (../shared, or $MLTOOLKIT_SHARED): FNS-Candy.mlmodel and images/free. Rows that were measured
 stay in the folder and are not measured again.
@@ -13,11 +13,13 @@ import argparse
 from collections.abc import Iterator
 
 from measured_pages import DATA, PROJECT, put
+from PIL import Image
 
 import mltoolkit as mlt
 
 DOCUMENT = PROJECT / "docs" / "comparison.md"
 FOLDER = PROJECT / "build" / "style_transfer_bits"
+SHEET = PROJECT / "docs" / "pictures" / "style-bits.jpg"
 PICTURES = ("skimage_chelsea.png", "skimage_coffee.png", "stdlib_nagasaki-boats.jpg")
 CALIBRATION = ("skimage_astronaut.png", "skimage_rocket.jpg", "stdlib_acanthus-mollis.jpg", "stdlib_black-canyon.jpg")
 
@@ -38,6 +40,14 @@ def lines(modes: list[str]) -> Iterator[str]:
         )
 
 
+def put_sheet() -> None:
+    """The contact sheet of calibrated tables, small enough for a page."""
+    with Image.open(FOLDER / "contact-calibrated_kmeans.png") as sheet:
+        small = sheet.convert("RGB")
+    small.thumbnail((1100, 1100))
+    small.save(SHEET, quality=80)
+
+
 def main() -> None:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -48,6 +58,7 @@ def main() -> None:
     print("\n".join(table))
     if arguments.write:
         put(DOCUMENT, "style_transfer_bits", table)
+        put_sheet()
 
 
 if __name__ == "__main__":

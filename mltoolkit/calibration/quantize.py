@@ -32,8 +32,8 @@ _log = logging.getLogger(__name__)
 
 # Measured on SqueezeNet at 4 bits, see docs/calibration.md.
 FEW_SAMPLES = 64
-# Positions of all samples together, at least, where the layers have so many. With six pictures at 512 each, a style
-# network of 2 bits lost 2.6 dB against eight times as many (the network of benchmarks/calibrated_style.py).
+# Positions of all samples together, at least, where the layers have so many: with six pictures at 512 each, a style
+# network of 2 bits lost quality against eight times as many.
 _POSITIONS = 64 * Effort.rows
 _HELD_OUT = 0.25
 _LEAST_HELD_OUT = 20
