@@ -153,9 +153,8 @@ def bits_lines(experiment: Experiment, bits: Sequence[int], splits: int, mixed: 
                 continue
             first, *others = rows[method, nbits]
             spread = ", ".join(f"{_percent(row):.1f} %" for row in others)
-            name = method
             lines.append(
-                f"| {nbits} | {name} | {first['bytes']:,} | {_percent(first):.1f} % | {spread} "
+                f"| {nbits} | {method} | {first['bytes']:,} | {_percent(first):.1f} % | {spread} "
                 f"| {first['kl']:.3g} | {first['wall']:.1f} | {first['cpu']:.1f} |"
             )
     return lines

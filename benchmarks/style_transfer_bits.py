@@ -44,8 +44,8 @@ def put_sheet() -> None:
     """The contact sheet of calibrated tables, small enough for a page."""
     with Image.open(FOLDER / "contact-calibrated_kmeans.png") as sheet:
         small = sheet.convert("RGB")
-    small.thumbnail((1100, 1100))
-    small.save(SHEET, quality=80)
+    small.thumbnail((920, 920))
+    small.save(SHEET, quality=70, optimize=True)
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from mltoolkit.calibration.problem import Problem
 from mltoolkit.calibration.rounding import compensated, descended
 from mltoolkit.quantization.kmeans import kmeans_1d
 
-# At 2 bits SqueezeNet's divergence on the calibration pictures fell on three splits against 4 rounds; most layers need few.
+# At 2 bits SqueezeNet's divergence on the calibration pictures fell on three splits against 4 rounds; most layers need
+# few.
 ROUNDS = 16
 Bounds = NDArray[np.float64]
 # Shares of the whole range that a scale may cover: cutting off the rarest values makes the others finer.
