@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mltoolkit.cli import main
 from mltoolkit.digits import digit_images_path, digit_model_path
 
 pytest.importorskip("matplotlib")
 Run = Callable[..., tuple[int, str, str]]
 MODEL, PICTURES = digit_model_path(), digit_images_path() / "8"
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mltoolkit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-            sys.exit(0)
-        printed = capsys.readouterr()
-        return int(caught.value.code or 0), printed.out, printed.err
-
-    return call
 
 
 def test_table_and_files(run: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mil_packages import two_functions
 from mil_programs import counter
-from test_cli import Run, run  # noqa: F401  # the fixture
+from test_cli import Run
 
 import mltoolkit as mlt
 from mltoolkit.errors import ArgumentError, InvalidModelError
@@ -64,7 +64,7 @@ def test_a_described_function_that_is_missing(tmp_path: Path) -> None:
         mlt.Model.from_spec(spec)
 
 
-def test_all_functions_are_printed_or_the_chosen_one(run: Run, package: Path) -> None:  # noqa: F811
+def test_all_functions_are_printed_or_the_chosen_one(run: Run, package: Path) -> None:
     code, out, _ = run("inspect", package)
     assert code == 0
     first, second = out.split("Function double_plus\n")
@@ -77,7 +77,7 @@ def test_all_functions_are_printed_or_the_chosen_one(run: Run, package: Path) ->
 
 
 @pytest.mark.parametrize("chosen", ["plus", "double_plus"])
-def test_json_has_shapes_of_every_function(run: Run, package: Path, chosen: str) -> None:  # noqa: F811
+def test_json_has_shapes_of_every_function(run: Run, package: Path, chosen: str) -> None:
     code, out, _ = run("inspect", package, "--json", "--function", chosen)
     plain: dict[str, Any] = json.loads(out)
     assert code == 0 and plain["function"] == chosen and plain["shapes_missing_because"] is None
@@ -89,7 +89,7 @@ def test_json_has_shapes_of_every_function(run: Run, package: Path, chosen: str)
     assert plain["layers"] == plain["functions"][chosen]["layers"]
 
 
-def test_predict_runs_the_chosen_function(run: Run, package: Path) -> None:  # noqa: F811
+def test_predict_runs_the_chosen_function(run: Run, package: Path) -> None:
     _, weight = two_functions(package.parent / "again")
     for function, factor in (("", 1), ("plus", 1), ("double_plus", 2)):
         code, out, err = run("predict", package, "3", "--json", "--function", function)
@@ -99,7 +99,7 @@ def test_predict_runs_the_chosen_function(run: Run, package: Path) -> None:  # n
     assert run("predict", package, "3", "--function", "none")[0] == 1
 
 
-def test_states_are_printed(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_states_are_printed(run: Run, tmp_path: Path) -> None:
     mlt.load(counter()).save(tmp_path / "counter.mlpackage")
     code, out, _ = run("inspect", tmp_path / "counter.mlpackage")
     assert code == 0 and any(line.split()[:2] == ["state", "total"] for line in out.splitlines()), out
