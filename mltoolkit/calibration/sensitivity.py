@@ -20,6 +20,7 @@ from mltoolkit.calibration.graphs import run_graph
 from mltoolkit.calibration.layer import CalibratedWeight, calibrate_weight
 from mltoolkit.calibration.network import Effort
 from mltoolkit.calibration.sites import Site, copy_graph
+from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.quantization.plan import Decision
 from mltoolkit.quantization.rewriting import ModelRewriter
 from mltoolkit.quantization.slots import Form, WeightSlot
@@ -96,10 +97,10 @@ def measure_options(
     return options
 
 
-def _put(site: Site, graph: object, result: CalibratedWeight, sign: int) -> None:
-    site.put(graph, result.values)  # type: ignore[arg-type]  # a ModelGraph
+def _put(site: Site, graph: ModelGraph, result: CalibratedWeight, sign: int) -> None:
+    site.put(graph, result.values)
     if result.shift is not None:
-        site.shift_bias(graph, sign * result.shift)  # type: ignore[arg-type]
+        site.shift_bias(graph, sign * result.shift)
 
 
 def _worth_measuring(forms: Sequence[Form]) -> list[Form]:
