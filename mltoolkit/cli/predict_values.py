@@ -71,7 +71,7 @@ def shown(model: Model, outputs: dict[str, Any], top: int, *, whole: bool) -> di
     """Outputs as text, numbers and short dictionaries; arrays whole as lists only where ``whole``."""
     import numpy as np
 
-    from mltoolkit.comparison.finite import finite
+    from mltoolkit.reports.finite import finite
 
     result: dict[str, Any] = {}
     for name, value in outputs.items():

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mltoolkit.comparison.finite import finite
 from mltoolkit.comparison.records import UnreadableInput
-from mltoolkit.errors import MissingExtraError
+from mltoolkit.reports.data_frame import data_frame
+from mltoolkit.reports.finite import finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,12 +123,8 @@ class LayerReport:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtraError("pandas", "dataframe", "a report as a DataFrame") from error
         columns = [field.name for field in dataclasses.fields(LayerError)]
-        return pd.DataFrame([dataclasses.asdict(layer) for layer in self.layers], columns=columns)
+        return data_frame(map(dataclasses.asdict, self.layers), columns)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Write the errors over the layers as a plot: PNG, SVG or PDF, whichever the suffix says.

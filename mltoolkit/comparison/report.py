@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mltoolkit.comparison.finite import finite
 from mltoolkit.comparison.intervals import wilson_interval
 from mltoolkit.comparison.records import InputComparison, UnreadableInput
 from mltoolkit.comparison.summary import OutputSummary, mean_kl, summarise_outputs, worst_inputs
-from mltoolkit.errors import MissingExtraError
+from mltoolkit.reports.data_frame import data_frame
+from mltoolkit.reports.finite import finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,11 +83,7 @@ class ComparisonReport:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtraError("pandas", "dataframe", "a report as a DataFrame") from error
-        return pd.DataFrame([_flat(row) for row in self.inputs])
+        return data_frame(map(_flat, self.inputs))
 
     def __str__(self) -> str:
         from mltoolkit.comparison.report_text import report_text

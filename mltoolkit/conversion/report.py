@@ -7,6 +7,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mltoolkit.reports.finite import finite
+
 
 @dataclass(frozen=True)
 class OutputCheck:
@@ -37,11 +39,7 @@ class OutputCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary for JSON; infinite numbers are None there, ``identical`` tells +inf dB from -inf dB."""
-        plain = {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in asdict(self).items()
-        }
-        return {**plain, "identical": self.largest_difference == 0}
+        return {**finite(asdict(self)), "identical": self.largest_difference == 0}
 
 
 @dataclass(frozen=True)
@@ -117,8 +115,7 @@ class ConversionReport:
         plain["checks"] = [check.to_dict() for check in self.checks]
         plain["hooks_used"] = {key: list(names) for key, names in self.hooks_used.items()}
         plain["notes"] = list(self.notes)
-        lowest = self.lowest_db
-        plain["lowest_db"] = lowest if lowest is not None and math.isfinite(lowest) else None
+        plain["lowest_db"] = finite(self.lowest_db)
         return {**plain, "verified": self.verified}
 
     def to_json(self, indent: int | None = 2) -> str:

@@ -8,7 +8,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mltoolkit.errors import MissingExtraError
+from mltoolkit.reports.data_frame import data_frame
+from mltoolkit.reports.finite import finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,11 +52,7 @@ class WeightRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary for JSON; an infinite SQNR is None there."""
-        record = asdict(self)
-        record["shape"] = list(self.shape)
-        if self.sqnr_db is not None and not math.isfinite(self.sqnr_db):
-            record["sqnr_db"] = None
-        return record
+        return dict(finite(asdict(self)))
 
     def _cells(self) -> tuple[str, ...]:
         return (
@@ -150,12 +147,7 @@ class QuantizationReport:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtraError("pandas", "dataframe", "a DataFrame of the report") from error
-        columns = list(WeightRecord.__dataclass_fields__)
-        return pd.DataFrame([asdict(record) for record in self.records], columns=columns)
+        return data_frame(map(asdict, self.records), list(WeightRecord.__dataclass_fields__))
 
     @property
     def bits_text(self) -> str:

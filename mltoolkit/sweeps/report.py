@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mltoolkit.comparison.finite import finite
-from mltoolkit.errors import MissingExtraError, ModelFileError
+from mltoolkit.errors import ModelFileError
 from mltoolkit.formats.atomic_file import write_atomically
+from mltoolkit.reports.data_frame import data_frame
+from mltoolkit.reports.finite import finite
 from mltoolkit.sweeps.rows import SweepRow
 
 if TYPE_CHECKING:
@@ -108,11 +109,7 @@ class SweepReport:
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtraError("pandas", "dataframe", "a report as a DataFrame") from error
-        return pd.DataFrame(list(self.records()), columns=list(COLUMNS))
+        return data_frame(self.records(), COLUMNS)
 
     def plot(self, path: str | os.PathLike[str]) -> None:
         """Write bytes against agreement (or decibels) as a plot: PNG, SVG or PDF, whichever the suffix says.

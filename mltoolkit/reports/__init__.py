@@ -1,0 +1,1 @@
+"""What all reports share when they are given out as JSON or as tables."""
