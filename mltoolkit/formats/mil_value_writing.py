@@ -11,7 +11,8 @@ from mltoolkit.formats.mil_bits import pack_elements
 from mltoolkit.formats.mil_types import element_named
 from mltoolkit.formats.protobuf import proto_module
 from mltoolkit.formats.weight_blob import BLOB_TYPES
-from mltoolkit.formats.weight_blob_writing import REFERENCE, WeightFileWriter, record_bytes
+from mltoolkit.formats.weight_blob_writing import REFERENCE, WeightFileWriter
+from mltoolkit.formats.weight_record_writing import record_bytes
 
 # coremltools puts arrays of ten elements and more into the weight file.
 _IN_FILE_FROM = 10

@@ -16,7 +16,8 @@ from mltoolkit.formats.mil_types import element_named
 from mltoolkit.formats.mil_value_writing import array_bytes, array_value
 from mltoolkit.formats.mil_values import read_value
 from mltoolkit.formats.weight_blob import WeightFolder
-from mltoolkit.formats.weight_blob_writing import REFERENCE, WeightFileWriter, record_bytes
+from mltoolkit.formats.weight_blob_writing import REFERENCE, WeightFileWriter
+from mltoolkit.formats.weight_record_writing import record_bytes
 
 _TYPES = ["float16", "float32", "int8", "uint8", "int4", "uint1", "uint2", "uint3", "uint4", "uint6"]
 
