@@ -309,26 +309,23 @@ class MilContext:
             self._named.add(value)
         self.scopes.bind(declaration.name, value)
 
-    def output_decoded(
-        self, make: Callable[[], NDArray[Any]], index: int = 0, record: QuantizationRecord | None = None
-    ) -> None:
-        """Make an array the operation's output number ``index`` that can be made anew; see :meth:`output`.
+    def output_decoded(self, make: Callable[[], NDArray[Any]], record: Callable[[], QuantizationRecord | None]) -> None:
+        """Make an array the operation's first output that can be made anew; see :meth:`output`.
 
         Args:
             make: makes the array, the same each time. It is called now, for what it may raise, and whenever the
                 array is asked for.
-            index: which output.
-            record: how the program stores the array.
+            record: tells how the program stores the array; called once it has been made.
         """
         made = make()
         if made.nbytes < _LARGE_BYTES:
-            self.output(made, index, record)
+            self.output(made, record=record())
             return
-        declaration = self._declaration(index)
+        declaration = self._declaration(0)
         declared = read_type(declaration.type)
         if isinstance(declared, TensorType):
             agree(made, declared, f"{self.where}, output {declaration.name!r}")
-        self.scopes.bind(declaration.name, Decoded(declaration.name, make, made, record))
+        self.scopes.bind(declaration.name, Decoded(declaration.name, make, made, record()))
 
     def output_bound(self, bound: Any, index: int = 0) -> None:
         """Let an output stand for something that is no tensor, such as a list; unchecked."""

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from mltoolkit.converters.ml_program.context import MilContext
-from mltoolkit.converters.ml_program.quantization_parameters import numbers
+from mltoolkit.converters.ml_program.parameters import numbers
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.converters.ml_program.windows import (
     attributes,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from mltoolkit.converters.ml_program.bindings import Constant
 from mltoolkit.converters.ml_program.context import MilContext
@@ -88,6 +89,28 @@ def whole_numbers(context: MilContext, name: str, count: int, *, minimum: int = 
             where=context.where,
         )
     return [int(number) for number in value.reshape(-1)]
+
+
+def numbers(context: MilContext, name: str, kinds: str = "iufV") -> NDArray[Any]:
+    """A constant tensor of numbers, as it is stored.
+
+    Args:
+        context: the operation.
+        name: which input.
+        kinds: allowed kinds of NumPy types; V is that of bfloat16 and the 8-bit floats.
+
+    Raises:
+        InvalidModelError: the input is something else.
+    """
+    stored = context.stored(name)
+    if not isinstance(stored, np.ndarray) or stored.dtype.kind not in kinds:
+        raise InvalidModelError(f"the input {name!r} does not have the numbers it needs", where=context.where)
+    return stored
+
+
+def optional_numbers(context: MilContext, name: str, kinds: str = "iufV") -> NDArray[Any] | None:
+    """The same, None where the operation is not given the input."""
+    return numbers(context, name, kinds) if context.has(name) else None
 
 
 def each_number(context: MilContext, name: str) -> list[int]:

@@ -9,20 +9,20 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from mltoolkit.converters.ml_program.context import MilContext
-from mltoolkit.converters.ml_program.quantization_parameters import for_axis, numbers, optional_numbers
+from mltoolkit.converters.ml_program.parameters import numbers, optional_numbers, whole_number
 from mltoolkit.converters.ml_program.registry import converts
 from mltoolkit.converters.ml_program.storage import affine_record
 from mltoolkit.errors import InvalidModelError
-from mltoolkit.formats.compressed_weights import shift_and_scale
+from mltoolkit.formats.compressed_weights import along_axis, shift_and_scale
 from mltoolkit.formats.mil_types import TensorType
 from mltoolkit.graph.builder import Dimension
 
 
 def _parameters(context: MilContext, shape: tuple[Dimension, ...]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Scale and zero point as float32."""
-    scale, zero_point = for_axis(
-        context, shape, numbers(context, "scale"), optional_numbers(context, "zero_point", "iu")
-    )
+    scale, zero_point = numbers(context, "scale"), optional_numbers(context, "zero_point", "iu")
+    axis = whole_number(context, "axis") if context.has("axis") else None
+    scale, zero_point = along_axis(shape, axis, scale, zero_point, context.where)
     return scale.astype(np.float32), None if zero_point is None else zero_point.astype(np.float32)
 
 

@@ -52,6 +52,41 @@ def shift_and_scale(
     return result
 
 
+def along_axis(
+    shape: Sequence[Any], axis: int | None, scale: NDArray[Any], zero_point: NDArray[Any] | None, where: str
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Scale and zero point in one shape that broadcasts over a tensor: all 1, or all but the axis.
+
+    Args:
+        shape: the tensor's; sizes that are no ``int`` are unknown.
+        axis: which axis vectors go along; None where only scalars are allowed.
+        scale: of rank 0 or 1.
+        zero_point: of rank 0 or 1.
+        where: the operation, for errors.
+
+    Raises:
+        InvalidModelError: they are no scalars or vectors of the axis's size.
+    """
+    given = [array for array in (scale, zero_point) if array is not None]
+    target = [1] * len(shape)
+    if any(array.ndim for array in given):
+        if axis is None or not -len(shape) <= axis < len(shape):
+            raise InvalidModelError(f"there is no axis {axis} in rank {len(shape)}", where=where)
+        target[axis] = max(array.size for array in given)
+        if isinstance(shape[axis], int) and shape[axis] != target[axis] != 1:
+            raise InvalidModelError(
+                f"{target[axis]} scales or zero points do not go with {shape[axis]} indices of axis {axis}", where=where
+            )
+    if any(array.ndim > 1 or array.size not in (1, max(target, default=1)) for array in given):
+        shapes = ", ".join(str(array.shape) for array in given)
+        raise InvalidModelError(f"scale and zero point have the shapes {shapes}", where=where)
+
+    def broadcast(array: NDArray[Any]) -> NDArray[Any]:
+        return np.broadcast_to(array.reshape(-1), max(target, default=1)).reshape(target)
+
+    return broadcast(scale), None if zero_point is None else broadcast(zero_point)
+
+
 def look_up(indices: NDArray[Any], tables: NDArray[Any], vector_axis: int | None, where: str) -> NDArray[Any]:
     """The entries of lookup tables, one table for each block of indices.
 
