@@ -120,7 +120,7 @@ class Site:
         self.bias_place.shift(graph.model.graph, self.node(graph), shift)
 
     def read(self, run: SectionedRun, sample: int) -> tuple[Array, ...]:
-        """What :meth:`statistics` needs of a sample, from a run that has stopped in front of the node."""
+        """What :meth:`columns` needs of a sample, from a run that has stopped in front of the node."""
         assert stop_of(run).name == self.node_name
         return self.reader.read(run, sample)
 
@@ -130,32 +130,20 @@ class Site:
             return RowFrequencies(self.inputs)
         return InputStatistics(self.groups, self.inputs)
 
-    def statistics(
-        self,
-        x: Sequence[Array],
-        x_hat: Sequence[Array],
-        into: InputStatistics | RowFrequencies,
-        rng: np.random.Generator,
-        rows: int,
-    ) -> None:
-        """Add positions of one sample.
+    def columns(
+        self, x: Sequence[Array], x_hat: Sequence[Array], rng: np.random.Generator, rows: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What a product is given at positions of one sample.
 
         Args:
             x: what :meth:`read` gave of the run of the float network.
             x_hat: what it gave of the run of the other network; ``x`` itself where they do not differ.
-            into: where to add them.
             rng: chooses the positions.
             rows: take so many positions at most, the same in both.
-        """
-        if isinstance(into, RowFrequencies):
-            into.add(x_hat[0])
-        else:
-            into.add(*self.columns(x, x_hat, rng, rows))
 
-    def columns(
-        self, x: Sequence[Array], x_hat: Sequence[Array], rng: np.random.Generator, rows: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What :meth:`statistics` adds: twice (groups, inputs, positions)."""
+        Returns:
+            Twice float32 (groups, inputs, positions).
+        """
         chosen = choose(self.product.positions(x), rng, rows)
         columns = self.product.columns(x, chosen)
         return columns, columns if x_hat is x else self.product.columns(x_hat, chosen)

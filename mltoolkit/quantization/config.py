@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-import numpy as np
-
 from mltoolkit.errors import ArgumentError, MLToolkitError, did_you_mean
+from mltoolkit.quantization.argument_kinds import is_whole_number
 from mltoolkit.quantization.modes import MODES, LutFunction, Mode, find_mode
 from mltoolkit.quantization.selectors import LayerSelector, Predicate, check_selector
 from mltoolkit.quantization.settings import OPTIONS, QuantizationSettings
@@ -107,7 +106,7 @@ class QuantizationConfig:
         if self.lut_function is not None and self.mode is not MODES["custom_lut"]:
             logger.warning("lut_function is not used by the mode %r", self.quantization_mode)
         clusters = self.cluster_dim
-        if not _is_whole(clusters) or clusters < 1:
+        if not is_whole_number(clusters) or clusters < 1:
             raise ArgumentError(f"cluster_dim is a whole number from 1 on, not {clusters!r}")
         if clusters > 1 and self.mode.name not in ("kmeans", "unique"):
             raise ArgumentError(
@@ -136,11 +135,11 @@ class QuantizationConfig:
                 )
         sizes = self.block_size if isinstance(self.block_size, tuple) else (self.block_size,)
         least = 0 if isinstance(self.block_size, tuple) else 1
-        if not sizes or not all(_is_whole(size) and size >= least for size in sizes):
+        if not sizes or not all(is_whole_number(size) and size >= least for size in sizes):
             raise ArgumentError(f"block_size is a whole number, or one for each axis, not {self.block_size!r}")
-        if not _is_whole(self.group_size) or self.group_size < 1:
+        if not is_whole_number(self.group_size) or self.group_size < 1:
             raise ArgumentError(f"group_size is a whole number from 1 on, not {self.group_size!r}")
-        if self.channel_axis is not None and not _is_whole(self.channel_axis):
+        if self.channel_axis is not None and not is_whole_number(self.channel_axis):
             raise ArgumentError(f"channel_axis is a whole number, not {self.channel_axis!r}")
 
     @property
@@ -217,14 +216,10 @@ class QuantizationConfig:
 assert set(OPTIONS) - {"mode"} <= {option.name for option in fields(QuantizationConfig)}
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
-
-
 def _checked_nbits(nbits: Any, *, optional: bool, dequantizes: bool) -> int | None:
     if nbits is None and optional:
         return None
-    if not _is_whole(nbits):
+    if not is_whole_number(nbits):
         raise ArgumentError(f"nbits is a whole number, not {nbits!r}", fix="Choose 1 to 8, or 16 (float16)")
     if int(nbits) not in (*range(1, 9), 16) and not (dequantizes and nbits == 32):
         raise ArgumentError(f"weights cannot have {nbits} bits", fix="Choose 1 to 8, or 16 (float16)")

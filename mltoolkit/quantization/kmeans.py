@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.errors import ArgumentError, QuantizationError
+from mltoolkit.quantization.argument_kinds import is_whole_number
 from mltoolkit.quantization.assignment import assign_within
 from mltoolkit.quantization.kmeans_histogram import histogram_means
 from mltoolkit.quantization.kmeans_points import points_of
@@ -45,7 +46,7 @@ def kmeans_1d(
     >>> kmeans_1d(np.array([0.0, 0.1, 5.0, 5.1], dtype=np.float32), 2)
     (array([0.05, 5.05], dtype=float32), array([0, 0, 1, 1], dtype=uint8))
     """
-    if isinstance(clusters, bool) or not isinstance(clusters, int | np.integer) or not 1 <= clusters <= _MOST_CLUSTERS:
+    if not is_whole_number(clusters) or not 1 <= clusters <= _MOST_CLUSTERS:
         raise ArgumentError(f"{clusters!r} clusters cannot be made", fix=f"Ask for 1 to {_MOST_CLUSTERS}")
     flat = np.asarray(values).reshape(-1).astype(np.float32, copy=False)
     if flat.size == 0:

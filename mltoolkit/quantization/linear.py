@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.errors import ArgumentError, QuantizationError
+from mltoolkit.quantization.argument_kinds import is_whole_number
 
 LinearRows = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
 
@@ -91,7 +92,7 @@ def dequantize_linear(
 
 def check_nbits(nbits: int, fewest: int = 1) -> None:
     """Raise ArgumentError unless ``nbits`` is a whole number from ``fewest`` to 8."""
-    if isinstance(nbits, bool) or not isinstance(nbits, int | np.integer) or not fewest <= nbits <= 8:
+    if not is_whole_number(nbits) or not fewest <= nbits <= 8:
         raise ArgumentError(f"codes cannot have {nbits!r} bits", fix=f"Give a whole number from {fewest} to 8")
 
 

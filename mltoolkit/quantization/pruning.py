@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.errors import ArgumentError
+from mltoolkit.quantization.argument_kinds import is_number, is_whole_number
 
 # coremltools prunes in structures only these inputs.
 STRUCTURED = ("conv", "linear")
@@ -50,11 +50,11 @@ class PruningConfig:
                 f"pruning follows one rule, not {' and '.join(given) or 'none'}",
                 fix="Give one of threshold, target_sparsity and n_m_ratio",
             )
-        if self.threshold is not None and not (_is_number(self.threshold) and self.threshold >= 0):
+        if self.threshold is not None and not (is_number(self.threshold) and self.threshold >= 0):
             raise ArgumentError(f"threshold is a number from 0 on, not {self.threshold!r}")
         for name in ("target_sparsity", "minimum_sparsity"):
             share = getattr(self, name)
-            if share is not None and not (_is_number(share) and 0 <= share <= 1):
+            if share is not None and not (is_number(share) and 0 <= share <= 1):
                 raise ArgumentError(f"{name} is a share from 0 to 1, not {share!r}")
         self._check_structure()
 
@@ -63,14 +63,14 @@ class PruningConfig:
         if ratio is not None and not (
             isinstance(ratio, Sequence)
             and len(ratio) == 2
-            and all(_is_whole(number) for number in ratio)
+            and all(is_whole_number(number) for number in ratio)
             and 0 < ratio[0] <= ratio[1]
         ):
             raise ArgumentError(f"n_m_ratio is a pair (n, m) with 0 < n <= m, not {ratio!r}")
         if self.block_size is not None:
             if self.target_sparsity is None:
                 raise ArgumentError("block_size goes with target_sparsity", fix="Give the share of zeros")
-            if not _is_whole(self.block_size) or self.block_size < 2:
+            if not is_whole_number(self.block_size) or self.block_size < 2:
                 raise ArgumentError(f"block_size is a whole number from 2 on, not {self.block_size!r}")
         if self.dim is not None and (not self.structured or self.dim not in (0, 1)):
             raise ArgumentError(f"dim is 0 or 1, and goes with block_size or n_m_ratio; it is {self.dim!r}")
@@ -127,11 +127,3 @@ def _keep_n_of_m(values: NDArray[np.float32], n: int, m: int, axis: int) -> NDAr
     np.put_along_axis(kept, np.argsort(rows, axis=-1, kind="stable")[:, :n], False, axis=-1)
     result: NDArray[np.bool_] = np.moveaxis(kept.reshape(padded.shape)[..., :size], -1, axis) & (values != 0)
     return result
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))

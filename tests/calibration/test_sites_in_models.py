@@ -184,7 +184,7 @@ def test_statistics_of_an_lstm_model_gate_by_gate(shared_data: Path) -> None:
                 assert isinstance(statistics, InputStatistics)
                 for sample in range(run.samples):
                     arrays = site.read(run, sample)
-                    site.statistics(arrays, arrays, statistics, np.random.default_rng(0), rows=10_000)
+                    statistics.add(*site.columns(arrays, arrays, np.random.default_rng(0), rows=10_000))
                 assert statistics.count > 0
                 assert np.isfinite(statistics.second_moment).all()
                 found[site.slot.name] = statistics.second_moment
