@@ -1,23 +1,25 @@
-"""Finding the pictures in a folder."""
+"""Finding the files of some kinds in a folder."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Container
 from pathlib import Path
 
 #: Compared in lower case.
 IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
 
-def list_images(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """All picture files below a folder, whatever the case of their extension, in the order of their paths.
+def list_files(folder: Path, extensions: Container[str]) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """All files below a folder with one of these extensions, in whatever case, in the order of their paths.
 
     Hidden files and folders (a leading dot) and files of other types are passed over. Symbolic links are
     followed, each real folder once.
 
     Args:
         folder: an existing folder.
+        extensions: in lower case, with their dots.
 
     Returns:
         The files, and the folders that could not be read, each with the reason.
@@ -38,13 +40,13 @@ def list_images(folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
         visited.add(identity)
         # Sorted so that, of two links to one folder, the same is followed everywhere.
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        files += [Path(parent, name) for name in names if _is_image(Path(parent, name))]
+        files += [Path(parent, name) for name in names if _is_wanted(Path(parent, name), extensions)]
     files.sort(key=lambda path: path.relative_to(folder).parts)
     return files, sorted(unreadable)
 
 
-def _is_image(path: Path) -> bool:
-    if path.name.startswith(".") or path.suffix.lower() not in IMAGE_EXTENSIONS:
+def _is_wanted(path: Path, extensions: Container[str]) -> bool:
+    if path.name.startswith(".") or path.suffix.lower() not in extensions:
         return False
     try:
         # A pipe or a device would block for ever when it is opened.

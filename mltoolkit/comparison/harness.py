@@ -51,10 +51,11 @@ def compare_models(
     Args:
         full_precision_model: the reference: a Model, or anything that ``mltoolkit.load`` takes.
         quantized_model: the model to measure, with inputs and outputs of the same names.
-        sample_data: a folder of pictures (any depth, any case of extension) or one picture; or a list or
-            iterator of dictionaries by input name, or of single values (paths, PIL images, arrays) where
-            the model has one input. An iterator is read as the work proceeds, and must yield a new array
-            each time.
+        sample_data: a folder of pictures (any depth, any case of extension) or one picture; likewise of
+            ``.npz`` files with an array for each input, or ``.npy`` files where the model has one input, with
+            one sample or many along a further first axis; or a list or iterator of dictionaries by input name,
+            or of single values (paths, PIL images, arrays) where the model has one input. An iterator is read
+            as the work proceeds, and must yield a new array each time.
         crop: "whole" resizes the whole picture with LANCZOS, as coremltools does; "center" first cuts it to
             the aspect ratio of the model's input.
         executor: where to run; a pool of threads, one a core, where it is None. Processes and clusters

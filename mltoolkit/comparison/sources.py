@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mltoolkit.comparison.folders import IMAGE_EXTENSIONS, list_images
+from mltoolkit.comparison.array_files import ARRAY_EXTENSIONS, ArrayFile, read_array_file
+from mltoolkit.comparison.folders import IMAGE_EXTENSIONS, list_files
 from mltoolkit.comparison.records import UnreadableInput
-from mltoolkit.errors import ComparisonError
+from mltoolkit.errors import ComparisonError, InputError
 from mltoolkit.formats.features import Feature, ImageFeature
 
 _ACCEPTED = (
-    "Give a folder of pictures, or a list or iterator of input dictionaries such as [{'image': 'cat.jpg'}]"
+    "Give a folder of pictures or of .npz files, or a list or iterator of input dictionaries such as"
+    " [{'image': 'cat.jpg'}]"
     " (of pictures, paths or arrays where the model has one input)"
 )
 
@@ -62,9 +64,11 @@ def open_samples(sample_data: Any, inputs: Sequence[Feature]) -> SampleStream:
     """The samples in ``sample_data`` for a model with these inputs.
 
     Args:
-        sample_data: a folder of pictures or one picture file (``str`` or path), a PIL image, or an iterable
-            whose items are dictionaries by input name, or values of the model's single input. A generator
-            must yield a new array each time: several samples are under way at once.
+        sample_data: a folder of pictures or one picture file (``str`` or path); likewise of ``.npz`` files with
+            an array for each input, or ``.npy`` files for a single input, which hold one sample or many along a
+            further first axis; a PIL image; or an iterable whose items are dictionaries by input name, or values
+            of the model's single input. A generator must yield a new array each time: several samples are under
+            way at once.
         inputs: the model's inputs.
 
     Raises:
@@ -91,38 +95,81 @@ def read_again(sample_data: Any) -> Any:
 
 
 def _open_path(path: Path, inputs: Sequence[Feature]) -> SampleStream:
-    image = _image_input(path, inputs)
     if not path.exists():
         raise ComparisonError(
             "the sample data does not exist",
             where=str(path),
             fix=f"Check the path; it is relative to {Path.cwd()}",
         )
+    single = _single_input(inputs)
+    picture = single if isinstance(single, ImageFeature) else None
     if not path.is_dir():
-        return SampleStream(iter([Sample(0, str(path), path)]), 1, str(path), image)
-    files, unreadable = list_images(path)
-    if not files:
-        reasons = "".join(f"; {folder}: {reason}" for folder, reason in unreadable[:3])
-        raise ComparisonError(
-            f"the folder holds no picture{reasons}",
-            where=str(path),
-            fix=f"Pictures are {' '.join(sorted(IMAGE_EXTENSIONS))} files at any depth that are not hidden",
-        )
-    samples = (Sample(i, file.relative_to(path).as_posix(), file) for i, file in enumerate(files))
-    listed = tuple(UnreadableInput(str(folder), reason) for folder, reason in unreadable)
-    return SampleStream(samples, len(files), str(path), image, listed)
-
-
-def _image_input(path: Path, inputs: Sequence[Feature]) -> ImageFeature:
-    """The only image input of a model that needs nothing else."""
-    required = [feature for feature in inputs if not feature.optional]
-    candidates = required or list(inputs)
-    if len(candidates) == 1 and isinstance(candidates[0], ImageFeature):
-        return candidates[0]
+        if path.suffix.lower() in ARRAY_EXTENSIONS:
+            return _arrays([path], path, inputs, single, [])
+        if picture is None:
+            raise _pictures_alone(path, inputs)
+        return SampleStream(iter([Sample(0, str(path), path)]), 1, str(path), picture)
+    pictures, unreadable = list_files(path, IMAGE_EXTENSIONS)
+    if pictures and picture is not None:
+        samples = (Sample(i, file.relative_to(path).as_posix(), file) for i, file in enumerate(pictures))
+        return SampleStream(samples, len(pictures), str(path), picture, _listed(unreadable))
+    arrays, unreadable = list_files(path, ARRAY_EXTENSIONS)
+    if arrays:
+        return _arrays(arrays, path, inputs, single, unreadable)
+    if pictures:
+        raise _pictures_alone(path, inputs)
+    reasons = "".join(f"; {folder}: {reason}" for folder, reason in unreadable[:3])
+    wanted = "no picture" if picture is not None else "no .npy or .npz file"
     raise ComparisonError(
+        f"the folder holds {wanted}{reasons}",
+        where=str(path),
+        fix=f"Pictures are {' '.join(sorted(IMAGE_EXTENSIONS))} files at any depth that are not hidden"
+        if picture is not None
+        else f"Give samples for the inputs {_describe(inputs)}: a .npz file each, or one with a further first axis",
+    )
+
+
+def _arrays(
+    files: Sequence[Path],
+    path: Path,
+    inputs: Sequence[Feature],
+    single: Feature | None,
+    unreadable: list[tuple[Path, str]],
+) -> SampleStream:
+    """The samples in NumPy's files; a file that cannot be read is left out of a folder."""
+    readable: list[ArrayFile] = []
+    for file in files:
+        try:
+            readable.append(read_array_file(file, inputs, single))
+        except InputError as error:
+            if len(files) == 1:
+                raise ComparisonError(error.what, where=error.where, fix=error.fix) from error
+            unreadable = [*unreadable, (file, error.what)]
+    if not readable:
+        raise ComparisonError(
+            f"not one of {len(files)} files of arrays can be read; the first, {unreadable[0][0]}: {unreadable[0][1]}",
+            where=str(path),
+        )
+    samples = (Sample(index, name, values) for index, (name, values) in enumerate(_named_values(readable, path)))
+    return SampleStream(samples, sum(file.count for file in readable), str(path), single, _listed(unreadable))
+
+
+def _named_values(files: Sequence[ArrayFile], path: Path) -> Iterator[tuple[str, Any]]:
+    for file in files:
+        name = file.path.name if file.path == path else file.path.relative_to(path).as_posix()
+        for row, values in enumerate(file.values()):
+            yield name if file.rows is None else f"{name}[{row}]", values
+
+
+def _listed(unreadable: Iterable[tuple[Path, str]]) -> tuple[UnreadableInput, ...]:
+    return tuple(UnreadableInput(str(path), reason) for path, reason in unreadable)
+
+
+def _pictures_alone(path: Path, inputs: Sequence[Feature]) -> ComparisonError:
+    return ComparisonError(
         "pictures alone are not enough for this model, whose inputs are " + _describe(inputs),
         where=str(path),
-        fix="Give a list or iterator of dictionaries with a value for each of them",
+        fix="Give .npz files with a value for each of them, or a list or iterator of dictionaries",
     )
 
 
