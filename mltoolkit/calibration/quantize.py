@@ -178,19 +178,18 @@ def quantize_calibrated(
             "the model is no classifier, so there is no first class to agree on",
             fix="Give agreement=function, or max_bytes",
         )
-    trials, chosen, reasons = _search(
+    trials, chosen, result, reasons = _search(
         goal, bench, calibration, config, progress, max_bytes, max_bits_per_weight, min_agreement, curve
     )
-    result = chosen.model
-    records = zip(chosen.calibrated.decisions, chosen.calibrated.records, strict=True)
+    records = zip(chosen.decisions, chosen.records, strict=True)
     plain = make_report(
         [
             record if record.mode else replace(record, reason=reasons.get(decision.slot.index, record.reason))
             for decision, record in records
         ],
         chosen.config,
-        chosen.calibrated.rewriter.bytes_before,
-        chosen.calibrated.rewriter.bytes_after,
+        chosen.bytes_before,
+        chosen.point.model_bytes,
     )
     points = sorted(
         (replace(trial.point, chosen=trial is chosen) for trial in trials), key=lambda point: point.model_bytes
@@ -246,21 +245,21 @@ def _search(
     max_bits_per_weight: float | None,
     min_agreement: float | None,
     curve: bool,
-) -> tuple[list[Trial], Trial, dict[int, str]]:
-    """What was tried, what was chosen, and why weights that the search may have left alone were so."""
+) -> tuple[list[Trial], Trial, Model, dict[int, str]]:
+    """What was tried, what was chosen, its model, and why weights that the search may have left alone were so."""
     if goal in ("nbits", "settings"):
         name = "settings" if config.settings is not None else uniform_name(config.nbits or 0)
-        trial = bench.try_out(name, calibration, config, progress)
-        return [trial], trial, {}
+        trial, model = bench.try_out(name, calibration, config, progress)
+        return [trial], trial, model, {}
     search = Search(bench, calibration, config, progress)
     if goal == "max_bytes":
         assert max_bytes is not None
-        chosen = search.to_size(max_bytes, curve)
+        chosen, model = search.to_size(max_bytes, curve)
     elif goal == "max_bits_per_weight":
         assert max_bits_per_weight is not None
-        chosen = search.to_rate(max_bits_per_weight, curve)
+        chosen, model = search.to_rate(max_bits_per_weight, curve)
     else:
         assert min_agreement is not None
-        chosen = search.to_agreement(min_agreement)
+        chosen, model = search.to_agreement(min_agreement)
     trials = [*search.trials, *(() if chosen in search.trials else (chosen,))]
-    return trials, chosen, search.shares.reasons
+    return trials, chosen, model, search.shares.reasons

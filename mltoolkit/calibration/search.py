@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from mltoolkit.calibration.allocation import Choice, allocate, filled, size
 from mltoolkit.calibration.candidates import Shares, find_shares
 from mltoolkit.calibration.model import Calibration, Progress
+from mltoolkit.calibration.report import CurvePoint
 from mltoolkit.calibration.trial import Bench, Trial
 from mltoolkit.errors import QuantizationError
+from mltoolkit.model import Model
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.quantize_spec import rewrite_weights
 from mltoolkit.quantization.settings import QuantizationSettings
@@ -33,14 +35,24 @@ _SLACK = 64
 _ATTEMPTS = 4
 
 
+# Less is better; None for what does not meet the budget.
+_Rank = Callable[[CurvePoint], float | None]
+
+
 class Search:
     """Finds what to do with each weight, once the model and the samples are known.
+
+    Of all models that are tried only the best so far is kept. One search finds one model.
 
     Args:
         bench: measures models.
         calibration: the model with all samples to calibrate with.
         config: what holds for every weight but its bits.
         progress: called after each weight of each attempt.
+
+    Attributes:
+        shares: the weights that share the budget, and the forms that each may take.
+        trials: what was tried, for the curve.
     """
 
     def __init__(
@@ -53,15 +65,18 @@ class Search:
         self._progress = progress
         self.shares: Shares = find_shares(calibration.with_samples(_FEWER), config, progress)
         self.trials: list[Trial] = []
-        # With few samples or all; what is stored how.
+        # With all samples or few; what is stored how.
         self._known: dict[tuple[bool, frozenset[tuple[int, Form | None]]], Trial] = {}
+        self._rank: _Rank = lambda point: None
+        self._best: tuple[float, Trial, Model] | None = None
 
-    def to_size(self, most: int, curve: bool = True) -> Trial:
+    def to_size(self, most: int, curve: bool = True) -> tuple[Trial, Model]:
         """The best model of at most so many bytes.
 
         Raises:
             QuantizationError: there is none; the error tells the smallest possible.
         """
+        self._rank = lambda point: point.divergence if point.model_bytes <= most else None
         budget = most - self._other_bytes() - _SLACK
         fitting: list[Trial] = []
         for _ in range(_ATTEMPTS):
@@ -76,35 +91,35 @@ class Search:
             fitting = [self._smallest_trial(most)]
         # What came out too large is no way to meet the budget.
         self.trials = fitting
-        trial = fitting[_least(fitting)]
         if curve:
-            self.draw_curve()
-        return trial
+            self._draw_curve()
+        return self._found()
 
-    def to_rate(self, bits_per_weight: float, curve: bool = True) -> Trial:
+    def to_rate(self, bits_per_weight: float, curve: bool = True) -> tuple[Trial, Model]:
         """The best model whose quantized weights take at most so many bits each, with scales and tables.
 
         Raises:
             QuantizationError: there is none.
         """
-        tried = self._attempt(int(bits_per_weight * self.shares.weights / 8))
-        if not tried:
+        self._rank = lambda point: point.divergence
+        if not self._attempt(int(bits_per_weight * self.shares.weights / 8)):
             least = 8 * size(self._smallest()) / self.shares.weights
             raise QuantizationError(
                 f"the weights cannot be made to take {bits_per_weight} bits each; the least reachable is {least:.3f}",
                 fix=f"Give max_bits_per_weight={least + 0.001:.3f} or more",
             )
-        trial = tried[_least(tried)]
         if curve:
-            self.draw_curve()
-        return trial
+            self._draw_curve()
+        return self._found()
 
-    def to_agreement(self, least: float) -> Trial:
+    def to_agreement(self, least: float) -> tuple[Trial, Model]:
         """The smallest of some models that keep an agreement.
 
         Raises:
             QuantizationError: none does; the error tells the best that was reached.
         """
+        # Uniform bits are tried beside mixed ones, and may do at fewer bytes.
+        self._rank = lambda point: point.model_bytes if (point.agreement or 0.0) >= least else None
         low, high = 0, len(RATES) - 1
         while low <= high:
             middle = (low + high) // 2
@@ -116,17 +131,20 @@ class Search:
         if not self.trials:
             # Of tiny weights, scales and tables may take more than any of the rates.
             self._keep([self._trial("smallest", self._smallest())])
-        # Uniform bits were tried beside mixed ones, and may do at fewer bytes.
-        enough = [trial for trial in self.trials if (trial.point.agreement or 0.0) >= least]
-        if not enough:
+        if self._best is None:
             best = max(trial.point.agreement or 0.0 for trial in self.trials)
             raise QuantizationError(
                 f"no quantized model agrees in {least:.1%} of the held-out samples; the best reached {best:.1%}",
                 fix="Ask for less, leave out sensitive layers with settings, or give more samples",
             )
-        return min(enough, key=lambda trial: trial.point.model_bytes)
+        return self._found()
 
-    def draw_curve(self) -> None:
+    def _found(self) -> tuple[Trial, Model]:
+        assert self._best is not None
+        _, trial, model = self._best
+        return trial, model
+
+    def _draw_curve(self) -> None:
         """Try some rates with few samples, for the curve."""
         for rate in _CURVE_RATES:
             choice = allocate(self.shares.options, int(rate * self.shares.weights / 8))
@@ -196,12 +214,16 @@ class Search:
         return None
 
     def _trial(self, name: str, choice: Choice, few: bool = False) -> Trial:
-        few = few and self._few is not self._full
-        key = few, frozenset((index, option.form) for index, option in choice.items())
+        """What comes of a choice; with few samples it is for comparison only."""
+        calibration = self._few if few else self._full
+        key = calibration is self._full, frozenset((index, option.form) for index, option in choice.items())
         if key not in self._known:
-            calibration = self._few if few else self._full
             config = self._configured(choice)
-            self._known[key] = self._bench.try_out(name, calibration, config, self._progress, self.shares.options)
+            trial, model = self._bench.try_out(name, calibration, config, self._progress, self.shares.options)
+            self._known[key] = trial
+            rank = None if few else self._rank(trial.point)
+            if rank is not None and (self._best is None or rank < self._best[0]):
+                self._best = rank, trial, model
         return self._known[key]
 
     def _keep(self, trials: Iterable[Trial]) -> None:
@@ -228,8 +250,7 @@ class Search:
 
     def _weight_bytes(self, trial: Trial) -> int:
         """What the weights that share the budget take in a model."""
-        calibrated = trial.calibrated
-        pairs = zip(calibrated.decisions, calibrated.records, strict=True)
+        pairs = zip(trial.decisions, trial.records, strict=True)
         return sum(record.bytes_after for decision, record in pairs if decision.slot.index in self.shares.options)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from mltoolkit.calibration.divergence import divergence, top_class_agrees
 from mltoolkit.calibration.feeds import CalibrationFeeds, FeedList, StageFeeds
 from mltoolkit.calibration.graphs import Outputs, run_graph
-from mltoolkit.calibration.model import CalibratedModel, Calibration, Progress
+from mltoolkit.calibration.model import Calibration, Progress
 from mltoolkit.calibration.report import CurvePoint
 from mltoolkit.errors import ArgumentError
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.model import Model
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.plan import Decision
+from mltoolkit.quantization.report import WeightRecord
 from mltoolkit.quantization.rewriting import ModelRewriter
 from mltoolkit.quantization.settings_record import record_settings, settings_of
 
@@ -30,19 +31,21 @@ METHOD = "calibrated"
 
 @dataclass(eq=False)
 class Trial:
-    """A quantized model and what was measured of it.
+    """What was done to make a quantized model, and what was measured of it; a search keeps many, and few models.
 
     Attributes:
         config: how it was quantized.
-        calibrated: the model before it was finished, without its graphs.
+        decisions: the form of each weight.
+        records: what was done to each weight, in the same order.
+        bytes_before: size of the float model's file or package.
         point: what was measured.
-        model: the finished model.
     """
 
     config: QuantizationConfig
-    calibrated: CalibratedModel
+    decisions: list[Decision]
+    records: list[WeightRecord]
+    bytes_before: int
     point: CurvePoint
-    model: Model = field(repr=False)
 
 
 class Bench:
@@ -87,7 +90,7 @@ class Bench:
         config: QuantizationConfig,
         progress: Progress | None = None,
         counted: Collection[int] = (),
-    ) -> Trial:
+    ) -> tuple[Trial, Model]:
         """Quantize, finish and measure.
 
         Args:
@@ -119,8 +122,7 @@ class Bench:
             samples=samples,
             held_out=self._apart is not None,
         )
-        # The graphs hold every weight as float32; a search keeps many trials.
-        return Trial(config, replace(calibrated, graphs={}), point, model)
+        return Trial(config, calibrated.decisions, calibrated.records, rewriter.bytes_before, point), model
 
     def record(self, rewriter: ModelRewriter, decisions: Sequence[Decision], target: str | None) -> None:
         """Write into the metadata what was done, if anything was."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from mltoolkit.digits import digit_images_path, digit_model_path
 from mltoolkit.errors import QuantizationError
 from mltoolkit.model import Model
 from mltoolkit.quantization.config import QuantizationConfig
+from mltoolkit.quantization.rewriting import SpecRewriter
 
 MODEL = digit_model_path()
 SHOWN = sorted(digit_images_path().rglob("*.png"))[::25]
@@ -125,6 +128,34 @@ def test_bits_that_settings_give_are_kept() -> None:
         record.layer: record.bits_after for record in small.quantization_report.records if record.weight == "weights"
     }
     assert bits["dense1"] == 7 and bits["conv2"] == 32
+
+
+@pytest.mark.parametrize("budget", [{"max_bytes": 12_000}, {"max_bits_per_weight": 3.0}, {"min_agreement": 0.8}])
+def test_at_most_two_finished_models_are_kept(budget: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best so far and the one that is being measured."""
+    models: weakref.WeakSet[Any] = weakref.WeakSet()
+    rewriters: weakref.WeakSet[Any] = weakref.WeakSet()
+    counts = []
+    make, finish = Model.__init__, SpecRewriter.finish_spec
+
+    def made(model: Model, *arguments: Any, **options: Any) -> None:
+        make(model, *arguments, **options)
+        models.add(model)
+
+    def finished(rewriter: SpecRewriter) -> Any:
+        # A rewriter holds the message of the model that it finishes; the model itself is made after this.
+        rewriters.add(rewriter)
+        gc.collect()
+        counts.append((len(models) + 1, len(rewriters)))
+        return finish(rewriter)
+
+    source = mlt.load(MODEL)
+    monkeypatch.setattr(Model, "__init__", made)
+    monkeypatch.setattr(SpecRewriter, "finish_spec", finished)
+    report = mlt.quantize_calibrated(source, SHOWN, **budget).quantization_report
+    assert len(counts) >= len(report.curve) > 2
+    assert max(number for number, _ in counts) == 2, counts
+    assert max(number for _, number in counts) == 1, counts
 
 
 def test_a_curve_of_other_sizes() -> None:
