@@ -63,6 +63,11 @@ class ModelDescription:
         return function_name(self._spec, self._function) if self.function_names else None
 
     @property
+    def chosen_function(self) -> str | None:
+        """The function that this model was made for; None for a whole program, which runs its default one."""
+        return self._function or None
+
+    @property
     def interface(self) -> Interface:
         """The inputs, outputs and labels together."""
         return self._interface

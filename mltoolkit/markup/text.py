@@ -45,6 +45,15 @@ def bytes_text(size: int) -> str:
     return f"{size / 1e9:.3g} GB"
 
 
+def counted(number: int, thing: str) -> str:
+    """How many there are of something whose plural ends with s.
+
+    >>> counted(1, "layer"), counted(1200, "layer")
+    ('1 layer', '1,200 layers')
+    """
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
 def shape_text(shape: tuple[object, ...] | None) -> str:
     """Sizes with × between them; ``?`` for one that is not known, ``scalar`` for none, ``any`` for no rank.
 

@@ -291,5 +291,5 @@ class _ModelRewriter(SpecRewriter):
             name=old.name,
             custom_layers=old.custom_layers,
             weights_dir=self.weights,
-            function_name=old.function_name or "",
+            function_name=old.chosen_function or "",
         )

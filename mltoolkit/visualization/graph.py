@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mltoolkit.visualization.weight_values import WeightFigures
 
-Kind = Literal["layer", "input", "output", "stage"]
+Kind = Literal["layer", "input", "output", "stage", "function"]
 
 
 @dataclass
@@ -28,7 +28,8 @@ class WeightView:
         bits: bits a value takes in the file, without scales and tables; None where that is not known.
         bytes: what it takes in the file, with scales and tables.
         values: decodes it; None where its values mean something only to a custom layer.
-        shared_with: the layer that uses the same weight and counts its bytes; "" for the first.
+        shared_with: the layer that uses the same bytes and counts them, in words; "" for the first.
+        first: the weight of that layer; None for the first.
         figures: what its values are like, once they were looked at.
         sqnr_db: against the original, or as quantization measured it.
         remark: why something of this is missing.
@@ -41,6 +42,7 @@ class WeightView:
     bytes: int
     values: Callable[[], NDArray[Any]] | None = None
     shared_with: str = ""
+    first: WeightView | None = None
     figures: WeightFigures | None = None
     sqnr_db: float | None = None
     remark: str = ""
@@ -48,13 +50,13 @@ class WeightView:
 
 @dataclass(eq=False)
 class Node:
-    """A layer, an operation, a stage of a pipeline, or an input or output.
+    """A layer, an operation, a stage of a pipeline, a function of a program, or an input or output.
 
     Attributes:
         name: its name in the file.
         type: its type as the format calls it.
         kind: what it is.
-        variant: what is worth knowing of the type: ``ReLU`` of an activation.
+        variant: what is worth knowing of the type: ``ReLU`` of an activation, ``default`` of a function.
         family: one of ``mltoolkit.markup.colours.FAMILIES``.
         parameters: names and values in words.
         weights: its weights.

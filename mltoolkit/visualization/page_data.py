@@ -7,10 +7,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mltoolkit.formats.feature_text import describe
-from mltoolkit.formats.features import Feature
+from mltoolkit.formats.layer_summary import WeightTotal, sum_weights
 from mltoolkit.markup.colours import FAMILIES
 from mltoolkit.markup.sqnr_bars import FULL_DB, rating_of
-from mltoolkit.markup.text import bytes_text, shape_text, shown
+from mltoolkit.markup.text import bytes_text, counted, shape_text, shown
 from mltoolkit.visualization.graph import LayerGraph, Node, WeightView
 from mltoolkit.visualization.picture import LABEL_LENGTH, NAME_LENGTH, Frame, Picture, PlacedEdge, short_name, type_line
 
@@ -45,17 +45,17 @@ def page_data(model: Model, graph: LayerGraph, picture: Picture, remarks: list[s
         nodes.append(entry)
     layers = [node for _, node in graph.walk() if node.kind == "layer"]
     count = Counter(node.family for node in layers)
+    functions, shared = _functions(graph, places)
+    several = f"{len(functions):,} functions, " if functions else ""
     return {
         "title": shown(model.name or model.kind, _NAME),
-        "subtitle": f"{model.kind}, {len(layers):,} layers, {bytes_text(model.size)}",
+        "subtitle": f"{model.kind}, {several}{counted(len(layers), 'layer')}, {bytes_text(model.size)}",
         "remarks": [shown(remark, 600) for remark in remarks],
         "facts": [(name, shown(text, _VALUE)) for name, text in _facts(model)],
-        "features": [
-            (shown(feature.name, _NAME), f"{side}: {shown(describe(feature), _VALUE)}")
-            for side, features in _sides(model)
-            for feature in features[:_FEATURES]
-        ],
-        "weights": _storages(model),
+        "functions": functions,
+        "features": _features(model),
+        "weights": _storages(graph),
+        "shared": shared,
         "largest": _largest([placed.node for placed in picture.nodes]),
         "worst": _worst([placed.node for placed in picture.nodes]),
         "families": [(family, count[family]) for family in FAMILIES if count[family]],
@@ -66,28 +66,71 @@ def page_data(model: Model, graph: LayerGraph, picture: Picture, remarks: list[s
     }
 
 
-def _sides(model: Model) -> tuple[tuple[str, tuple[Feature, ...]], ...]:
-    return ("input", model.inputs), ("output", model.outputs), ("state", model.interface.states)
+def _functions(graph: LayerGraph, places: dict[int, int]) -> tuple[list[tuple[int, str]], bool]:
+    """The functions, and whether some share weights.
+
+    Of each the node's number, and in words how many layers it has and what the weights take that it uses.
+    """
+    found, seen = [], set[int]()
+    shared = False
+    for node in graph.nodes:
+        if node.kind != "function":
+            continue
+        layers = [inner for _, inner in node.graphs[0].walk() if inner.kind == "layer"]
+        weights = {id(first): first.bytes for inner in layers for first in (w.first or w for w in inner.weights)}
+        size = bytes_text(sum(weights.values()))
+        found.append((places[id(node)], f"{counted(len(layers), 'layer')}, weights {size}"))
+        shared = shared or not seen.isdisjoint(weights)
+        seen.update(weights)
+    return found, shared
+
+
+def _features(model: Model) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Titles, and below them the names of inputs and outputs and what they are: for each function that is shown."""
+    functions = model.functions if model.chosen_function is None else {}
+    if len(functions) < 2:
+        functions = {"": model}
+    found, left = [], _FEATURES
+    for name, function in functions.items():
+        rows = [
+            (shown(feature.name, _NAME), f"{side}: {shown(describe(feature), _VALUE)}")
+            for side, features in (
+                ("input", function.inputs),
+                ("output", function.outputs),
+                ("state", function.interface.states),
+            )
+            for feature in features[:_FEATURES]
+        ]
+        if rows and left > 0:
+            found.append((f"Inputs and outputs of {shown(name, _NAME)}" if name else "Inputs and outputs", rows[:left]))
+            left -= len(rows)
+    return found
 
 
 def _facts(model: Model) -> list[tuple[str, str]]:
     metadata = model.spec.description.metadata
     found = [("description", metadata.shortDescription), ("author", metadata.author), ("license", metadata.license)]
     found.append(("specification", f"version {model.spec.specificationVersion}"))
-    if model.function_name and len(model.function_names) > 1:
+    several = len(model.function_names) > 1
+    if several and model.chosen_function is not None:
         found.append(("function", f"{model.function_name}, one of {len(model.function_names)}"))
-    if model.class_labels is not None:
+    if model.class_labels is not None and (not several or model.chosen_function is not None):
         found.append(("class labels", f"{len(model.class_labels):,}"))
     return [(name, text) for name, text in found if text]
 
 
-def _storages(model: Model) -> list[tuple[str, str, float]]:
-    """Storage, figures in words, and the share of all weights' bytes."""
-    weights = model.summary().weights
-    together = max(1, sum(total.bytes for total in weights.values()))
+def _storages(graph: LayerGraph) -> list[tuple[str, str, float]]:
+    """Storage, figures in words, and the share of all weights' bytes; what several layers use counts once."""
+    totals: dict[str, WeightTotal] = {}
+    for _, node in graph.walk():
+        for weight in node.weights:
+            if weight.first is None:
+                one = WeightTotal(1, math.prod(weight.shape), weight.bytes)
+                totals[weight.storage] = totals.get(weight.storage, WeightTotal()) + one
+    together = max(1, sum_weights(totals.values()).bytes)
     return [
         (storage, f"{total.parameters:,} values, {bytes_text(total.bytes)}", round(total.bytes / together, 4))
-        for storage, total in weights.items()
+        for storage, total in totals.items()
     ]
 
 
@@ -96,7 +139,7 @@ def _largest(nodes: list[Node]) -> list[tuple[int, str, float]]:
     sizes = [
         (sum(weight.bytes for weight in node.weights if not weight.shared_with), index)
         for index, node in enumerate(nodes)
-        if node.weights
+        if any(not weight.shared_with for weight in node.weights)
     ]
     found = sorted(sizes, key=lambda size: (-size[0], size[1]))[:_LARGEST]
     most = max((size for size, _ in found), default=0) or 1

@@ -75,6 +75,8 @@ def make_picture(graph: LayerGraph, parent: Node | None = None) -> Picture:
     picture = Picture([], [], [], drawing.width, drawing.height)
     for place, (x, y) in sorted(zip(order, drawing.corners, strict=True)):
         node = graph.nodes[place]
+        if node.kind == "function":
+            y = 0.0  # functions are of unequal height, and nothing leads from one to the other
         picture.nodes.append(PlacedNode(node, x, y, *sizes[place], parent))
         _put_inside(picture, node, inner[place], x, y)
     labels = _Labels()
@@ -110,7 +112,10 @@ def _size(node: Node, inside: list[Picture]) -> tuple[float, float]:
     if not inside:
         return width, _LAYER_HEIGHT
     frames = sum(picture.width + 2 * _FRAME_PADDING for picture in inside) + _FRAME_GAP * (len(inside) + 1)
-    tallest = max(picture.height for picture in inside) + _FRAME_TITLE + 2 * _FRAME_PADDING
+    tallest = max(
+        _title_height(graph) + picture.height for graph, picture in zip(node.graphs, inside, strict=True)
+    )
+    tallest += 2 * _FRAME_PADDING
     return max(width, frames), _HEADER + tallest + _FRAME_GAP
 
 
@@ -134,10 +139,15 @@ def type_line(node: Node) -> str:
 def _put_inside(picture: Picture, node: Node, inside: list[Picture], x: float, y: float) -> None:
     left, top = x + _FRAME_GAP, y + _HEADER
     for graph, inner in zip(node.graphs, inside, strict=True):
-        width, height = inner.width + 2 * _FRAME_PADDING, inner.height + _FRAME_TITLE + 2 * _FRAME_PADDING
+        title = _title_height(graph)
+        width, height = inner.width + 2 * _FRAME_PADDING, title + inner.height + 2 * _FRAME_PADDING
         picture.frames.append(Frame(graph.title, node, left, top, width, height))
-        _move_into(picture, inner, left + _FRAME_PADDING, top + _FRAME_TITLE + _FRAME_PADDING)
+        _move_into(picture, inner, left + _FRAME_PADDING, top + title + _FRAME_PADDING)
         left += width + _FRAME_GAP
+
+
+def _title_height(graph: LayerGraph) -> float:
+    return _FRAME_TITLE if graph.title else 0.0
 
 
 def _move_into(picture: Picture, inner: Picture, x: float, y: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +35,7 @@ class NamedConstant:
         text: the value in words, or its type where it is long.
         weight: how it is stored, where it counts as a weight.
         shape: of a tensor.
-        owner: the operation that was the first to use it as a weight; "" as long as none has.
+        place: where its bytes lie: equal for constants that read the same ones of a weight file.
         values: the decoded constant, where it could be read.
         remark: why it could not.
     """
@@ -43,7 +43,7 @@ class NamedConstant:
     text: str
     weight: ProgramWeight | None
     shape: tuple[int, ...]
-    owner: str = ""
+    place: Hashable
     values: Constant | None = None
     remark: str = ""
 
@@ -89,17 +89,39 @@ class ProgramConstants:
         else:
             return False
         values, remark = self._decode(operation)
+        place = self._place(operation)
         for index, output in enumerate(operation.outputs):
             described = read_type(output.type)
             shape = described.shape if isinstance(described, TensorType) else ()
             constant = NamedConstant(
-                text or str(described), weight if index == 0 else None, tuple(size or 0 for size in shape or ())
+                text or str(described),
+                weight if index == 0 else None,
+                tuple(size or 0 for size in shape or ()),
+                place,
             )
             constant.values, constant.remark = values.get(output.name), remark
             self._named[-1][output.name] = constant
             if index == 0 and weight is not None:
                 self._sizes[output.name] = weight
         return True
+
+    def _place(self, operation: Any) -> Hashable:
+        """The places in weight files that an operation's values come from; without any, one of its own."""
+        given = [(name, value, "") for name, value in operation.attributes.items() if name != "name"]
+        for name, argument in operation.inputs.items():
+            given += [(name, binding.value, binding.name) for binding in argument.arguments]
+        parts = sorted(((name, self._part(value, source)) for name, value, source in given), key=lambda part: part[0])
+        # A tuple is a place in files: values that stand in the program itself are stored once for each constant.
+        in_file = any(isinstance(place, tuple) for _, place in parts)
+        return (operation.type, *parts) if in_file else object()
+
+    def _part(self, value: Any, source: str) -> Hashable:
+        found = self.find(source) if source else None
+        if found is not None:
+            return found.place
+        if value.WhichOneof("value") == "blobFileValue":
+            return value.blobFileValue.fileName, value.blobFileValue.offset
+        return bytes(value.SerializeToString(deterministic=True))
 
     def _decode(self, operation: Any) -> tuple[dict[str, Constant], str]:
         """What the runtime makes of the operation; a weight that it cannot read is still shown, without values."""

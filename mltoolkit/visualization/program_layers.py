@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from typing import Any
 
 from mltoolkit.formats.mil_types import StateType, TensorType, read_type
@@ -18,8 +19,18 @@ _TITLES = {"cond": ("if", "else"), "while_loop": ("condition", "body")}
 _FLOAT_BITS = {"float32": 32, "float16": 16, "float64": 64}
 _BITS = re.compile(r"(\d+) bits?$")
 
+# By the place of its bytes: the function and layer that were the first to use a weight, and the weight there.
+FirstUses = dict[Hashable, tuple[str, str, WeightView]]
 
-def program_graph(message: Any, function: str, graph: LayerGraph, shapes: RuntimeShapes, weights: WeightFolder) -> None:
+
+def program_graph(
+    message: Any,
+    function: str,
+    graph: LayerGraph,
+    shapes: RuntimeShapes,
+    weights: WeightFolder,
+    first_uses: FirstUses,
+) -> None:
     """Put a function's operations into a graph that has its inputs already, and lead its outputs out.
 
     Args:
@@ -28,9 +39,10 @@ def program_graph(message: Any, function: str, graph: LayerGraph, shapes: Runtim
         graph: where to put them.
         shapes: of the program's values.
         weights: the program's weight files.
+        first_uses: of the functions before this one, whose weights it may share; its own are added.
     """
     block = block_of(message, function)
-    _Reader(shapes, ProgramConstants(weights)).add(block, graph)
+    _Reader(function, shapes, ProgramConstants(weights), first_uses).add(block, graph)
     for name in block.outputs:
         graph.leave(name)
 
@@ -44,9 +56,13 @@ def declared_shape(message: Any) -> str:
 
 
 class _Reader:
-    def __init__(self, shapes: RuntimeShapes, constants: ProgramConstants) -> None:
+    def __init__(
+        self, function: str, shapes: RuntimeShapes, constants: ProgramConstants, first_uses: FirstUses
+    ) -> None:
+        self._function = function
         self._shapes = shapes
         self._constants = constants
+        self._first_uses = first_uses
 
     def add(self, block: Any, graph: LayerGraph) -> None:
         """Put a block's operations into a graph; constants belong to the operations that use them."""
@@ -88,7 +104,7 @@ class _Reader:
                 if constant is None:
                     reads.append(binding.name)
                 elif constant.weight is not None:
-                    node.weights.append(_weight(label, constant, node.name))
+                    node.weights.append(self._weight(label, constant, node.name))
                 else:
                     texts.append(constant.text)
             if texts:
@@ -98,20 +114,21 @@ class _Reader:
                 node.parameters.append((attribute, value_text(value)))
         return reads
 
-
-def _weight(label: str, constant: NamedConstant, user: str) -> WeightView:
-    stored = constant.weight
-    assert stored is not None  # the caller looked
-    owner = constant.owner
-    constant.owner = owner or user
-    bits = _BITS.search(stored.storage)
-    return WeightView(
-        label,
-        constant.shape,
-        stored.storage,
-        int(bits[1]) if bits else _FLOAT_BITS.get(stored.storage.rpartition(" ")[2]),
-        stored.bytes,
-        values=constant.decoded if constant.values is not None else None,
-        shared_with=owner,
-        remark=constant.remark,
-    )
+    def _weight(self, label: str, constant: NamedConstant, user: str) -> WeightView:
+        stored = constant.weight
+        assert stored is not None  # the caller looked
+        bits = _BITS.search(stored.storage)
+        weight = WeightView(
+            label,
+            constant.shape,
+            stored.storage,
+            int(bits[1]) if bits else _FLOAT_BITS.get(stored.storage.rpartition(" ")[2]),
+            stored.bytes,
+            values=constant.decoded if constant.values is not None else None,
+            remark=constant.remark,
+        )
+        function, layer, first = self._first_uses.setdefault(constant.place, (self._function, user, weight))
+        if first is not weight:
+            weight.first = first
+            weight.shared_with = layer if function == self._function else f"{layer} of {function}"
+        return weight

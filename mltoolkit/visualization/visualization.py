@@ -12,7 +12,7 @@ from mltoolkit.formats.atomic_file import write_atomically
 from mltoolkit.markup.text import escaped
 from mltoolkit.model import Model, load
 from mltoolkit.visualization.graph import LayerGraph
-from mltoolkit.visualization.model_layers import model_graph
+from mltoolkit.visualization.model_layers import function_graphs, model_graph
 from mltoolkit.visualization.page import make_page
 from mltoolkit.visualization.page_data import page_data
 from mltoolkit.visualization.picture import make_picture
@@ -76,10 +76,11 @@ def visualize(model: Any, path: str | os.PathLike[str] | None = None, *, compare
 
     Args:
         model: a :class:`~mltoolkit.model.Model`, or anything that :func:`mltoolkit.load` takes. Of an ML Program with
-            several functions the one that it runs is shown.
+            several functions all are shown, weights that they share counted once; of one of its ``functions``, or
+            one that was chosen with ``function_name``, that one.
         path: where to write the page, a name that ends with .html; nowhere by default.
         compared_with: the model before quantization, likewise. Then each weight has both histograms, and its signal to
-            quantization noise ratio.
+            quantization noise ratio. Functions are compared with those of the same name.
 
     Returns:
         The page. In a notebook it shows itself.
@@ -98,8 +99,7 @@ def visualize(model: Any, path: str | os.PathLike[str] | None = None, *, compare
     shown, original = load(model), None if compared_with is None else load(compared_with)
     graph, remarks = model_graph(shown)
     _check_size(graph)
-    before = model_graph(original)[0] if original is not None else None
-    matched = look_at_weights(graph, before, shown.quantization_report)
+    matched = _look_at_weights(shown, graph, original)
     found = [*remarks]
     if original is not None:
         found.append(_match_remark(shown, original, graph, matched))
@@ -132,6 +132,17 @@ def _check_size(graph: LayerGraph) -> None:
             f"the model has {nodes:,} layers and {edges:,} edges; a page shows up to {_MAX_NODES:,} and {_MAX_EDGES:,}",
             fix="Visualize one of model.stages or model.functions",
         )
+
+
+def _look_at_weights(model: Model, graph: LayerGraph, original: Model | None) -> int:
+    after = function_graphs(model, graph)
+    before = function_graphs(original, model_graph(original)[0]) if original is not None else {}
+    if len(after) == len(before) == 1:
+        # What runs in the one was made from what runs in the other, whatever they are called.
+        before = dict(zip(after, before.values(), strict=True))
+    return sum(
+        look_at_weights(function, before.get(name), model.quantization_report) for name, function in after.items()
+    )
 
 
 def _match_remark(model: Model, original: Model, graph: LayerGraph, matched: int) -> str:

@@ -23,7 +23,7 @@ def look_at_weights(graph: LayerGraph, original: LayerGraph | None, report: Quan
     One weight and its original are decoded at a time.
 
     Args:
-        graph: the model's.
+        graph: the model's, or that of one of its functions. Of functions that share weights the first comes first.
         original: that of the model before quantization, whose layers have the same names.
         report: what quantization measured, used where there is no original.
 
@@ -44,12 +44,17 @@ def look_at_weights(graph: LayerGraph, original: LayerGraph | None, report: Quan
             continue
         matched += before is not None and not weight.shared_with
         if weight.sqnr_db is None:
-            weight.sqnr_db = measured.get((key[0], key[1], key[3]))
+            weight.sqnr_db = measured.get((key[0], key[1], key[3], weight.shape))
+        if weight.first is not None and weight.first.sqnr_db is None:
+            weight.first.sqnr_db = weight.sqnr_db
     return matched
 
 
 def _look_at(weight: WeightView, before: WeightView | None) -> None:
     if weight.values is None:
+        return
+    if before is None and weight.first is not None and weight.first.figures is not None:
+        weight.figures, weight.sqnr_db = weight.first.figures, weight.first.sqnr_db
         return
     values = weight.values()
     original = before.values() if before is not None and before.values is not None else None
@@ -76,10 +81,10 @@ def _weights(graph: LayerGraph, path: str = "") -> Iterator[tuple[_Key, Node, We
                 yield from _weights(inner, f"{path}\0{node.name}\0{index}")
 
 
-def _measured(report: QuantizationReport | None) -> dict[tuple[str, str, str], float | None]:
-    """The ratios of a report by stage, layer and weight; none where two weights share all three."""
-    found: dict[tuple[str, str, str], float | None] = {}
+def _measured(report: QuantizationReport | None) -> dict[tuple[str, str, str, tuple[int, ...]], float | None]:
+    """The ratios of a report by stage, layer, weight and shape; none where two weights, of two functions, share all."""
+    found: dict[tuple[str, str, str, tuple[int, ...]], float | None] = {}
     for record in report.records if report is not None else ():
-        key = record.stage, record.layer, record.weight
+        key = record.stage, record.layer, record.weight, record.shape
         found[key] = None if key in found else record.sqnr_db
     return found

@@ -1,5 +1,6 @@
 // Mouse, touch, keyboard and search.
-let current = Math.max(0, data.nodes.findIndex((node) => node.k === "input"));
+const start = data.nodes.find((node) => node.k === "function" && node.v);
+let current = Math.max(0, start ? start.inside[0] : data.nodes.findIndex((node) => node.k === "input"));
 
 function setCurrent(index) {
   data.nodes[current].element.setAttribute("tabindex", "-1");
@@ -148,7 +149,7 @@ function search() {
   count.textContent = words.length ? `${found.length} of ${data.nodes.length}` : "";
   list.replaceChildren(...found.slice(0, SHOWN).map((index, place) => {
     const node = data.nodes[index];
-    const item = make("li", { role: "option", id: `found${place}` }, make("span", {}, node.n || "(without name)"), make("span", { class: "small" }, node.l || node.k));
+    const item = make("li", { role: "option", id: `found${place}` }, make("span", {}, node.n || "(without name)"), make("span", { class: "small" }, [node.l, placeText(node)].filter(Boolean).join(" in ")));
     item.addEventListener("pointerdown", (event) => { event.preventDefault(); pick(place); });
     return item;
   }));
@@ -209,6 +210,11 @@ for (const name of ["pointerdown", "wheel", "keydown"]) {
 }
 function begin() {
   fit(data.height <= stage.clientHeight * 1.3);
+  const room = stage.clientWidth - data.width * view.scale;
+  if (room >= 0 || !data.nodes.length) return;
+  // Of a graph that is too wide the place where it begins.
+  view.x = Math.min(28, Math.max(room - 28, stage.clientWidth / 2 - middle(data.nodes[current]) * view.scale));
+  show();
 }
 begin();
 new ResizeObserver(() => {

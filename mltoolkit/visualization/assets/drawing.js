@@ -63,7 +63,7 @@ function drawNode(node, index) {
 }
 
 function spoken(node) {
-  const kind = node.c ? `custom layer of class ${node.c}` : node.k === "layer" || node.k === "stage" ? node.t : node.k;
+  const kind = node.c ? `custom layer of class ${node.c}` : node.l;
   const made = node.m.map(([, shape]) => shape).filter(Boolean);
   return `${node.n || "without name"}, ${kind}${made.length ? `, makes ${made.join(", ")}` : ""}`;
 }

@@ -15,6 +15,20 @@ function link(index) {
   button.addEventListener("click", () => { choose(index); center(node); });
   return button;
 }
+// The functions, stages, branches and loops that a node stands in, the outermost first.
+function around(node) {
+  const found = [];
+  for (let index = node.o; index !== undefined; index = data.nodes[index].o) found.unshift(index);
+  return found;
+}
+function placeText(node) {
+  return around(node).map((index) => data.nodes[index].n).join(" › ");
+}
+// For lists of layers from everywhere: names come again in each function.
+function linkWithPlace(index) {
+  const place = placeText(data.nodes[index]);
+  return make("span", {}, link(index), place ? make("span", { class: "small" }, ` in ${place}`) : "");
+}
 function qualityBar(share, rating, text) {
   const bar = make("i", { class: rating });
   bar.style.width = `${Math.round(100 * Math.max(0.02, Math.min(1, share)))}%`;
@@ -83,7 +97,8 @@ function layerPanel(node) {
   const back = make("button", { type: "button", class: "close", "aria-label": "Close, back to the model" }, "✕");
   back.addEventListener("click", () => leave());
   parts.push(make("header", {}, back, make("h2", { id: "panel-title", tabindex: "-1" }, node.n || "(without name)"),
-    make("p", {}, make("span", { class: `chip f-${node.f}` }, node.v ? `${node.t} · ${node.v}` : node.t))));
+    make("p", {}, make("span", { class: `chip f-${node.f}` }, node.v ? `${node.t} · ${node.v}` : node.t),
+      ...around(node).map((index, place) => make("span", { class: "small" }, place ? " › " : " in ", link(index))))));
   if (node.c) {
     parts.push(part("Custom layer", rows([["class", node.c], ...(node.d ? [["description", node.d]] : [])]),
       make("p", { class: "small" }, "Its code does not come with the model.")));
@@ -100,19 +115,24 @@ function layerPanel(node) {
 function modelPanel() {
   const parts = [make("header", {}, make("h2", { id: "panel-title", tabindex: "-1" }, data.title), make("p", { class: "small" }, data.subtitle))];
   for (const remark of data.remarks) parts.push(make("p", { class: "remark" }, remark));
-  if (data.features.length) parts.push(part("Inputs and outputs", rows(data.features)));
+  if (data.functions.length) {
+    parts.push(part("Functions", make("table", { class: "values" }, make("tbody", {}, ...data.functions.map(([index, size]) =>
+      make("tr", {}, make("td", {}, link(index)), make("td", {}, data.nodes[index].v || ""), make("td", { class: "small" }, size)))))));
+  }
+  for (const [title, features] of data.features) parts.push(part(title, rows(features)));
   if (data.weights.length) {
     parts.push(part("Weights", ...data.weights.map(([storage, detail, share]) =>
-      make("div", { class: "storage" }, make("span", {}, storage), make("span", { class: "small" }, detail), qualityBar(share, "accent", "")))));
+      make("div", { class: "storage" }, make("span", {}, storage), make("span", { class: "small" }, detail), qualityBar(share, "accent", ""))),
+      data.shared ? make("p", { class: "small" }, "Weights that functions share are counted once.") : ""));
   }
   if (data.largest.length) {
     parts.push(part("Largest layers", make("table", { class: "values" }, make("tbody", {}, ...data.largest.map(([index, size, share]) =>
-      make("tr", {}, make("td", {}, link(index)), make("td", {}, qualityBar(share, "accent", size))))))));
+      make("tr", {}, make("td", {}, linkWithPlace(index)), make("td", {}, qualityBar(share, "accent", size))))))));
   }
   if (data.worst.length) {
     parts.push(part("Lowest SQNR", make("table", { class: "values" }, make("tbody", {}, ...data.worst.map(([index, weight]) => {
       const found = data.nodes[index].q[weight];
-      return make("tr", {}, make("td", {}, link(index)), make("td", {}, found.n), make("td", {}, qualityBar(found.share, found.rating, found.db)));
+      return make("tr", {}, make("td", {}, linkWithPlace(index)), make("td", {}, found.n), make("td", {}, qualityBar(found.share, found.rating, found.db)));
     })))));
   }
   const custom = data.nodes.map((node, index) => [node, index]).filter(([node]) => node.c).slice(0, 50);
