@@ -1,6 +1,6 @@
 """basic_pitch_nmp.mlpackage against its ONNX twin, on sounds of different kinds. Needs the shared data.
 
-    python benchmarks/basic_pitch.py
+    python benchmarks/basic_pitch.py [--write]
 
 Both were made of one TensorFlow model. The table holds the largest difference of the three outputs (pitch contours,
 notes, onsets) as a multiple of the output's range: of ours to the twin as onnxruntime optimises it and to the twin
@@ -10,17 +10,15 @@ the rounding of frequencies where there is next to no sound: noise has none such
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from measured_pages import DATA, benchmark_parser, measured
 from numpy.typing import NDArray
 
 import mltoolkit
 
-_SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 # The package's names for the twin's outputs, in the twin's order.
 _OUTPUTS = ("Identity_2", "Identity_1", "Identity")
 # Two seconds at 22,050 Hz, less what the model's windows leave over.
@@ -41,7 +39,7 @@ def _twin(optimized: bool) -> Any:
     options.intra_op_num_threads = 1
     if not optimized:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return ort.InferenceSession(_SHARED / "onnx" / "basic_pitch_nmp.onnx", options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(DATA / "onnx" / "basic_pitch_nmp.onnx", options, providers=["CPUExecutionProvider"])
 
 
 def _difference(found: list[NDArray[Any]], expected: list[NDArray[Any]]) -> float:
@@ -51,8 +49,14 @@ def _difference(found: list[NDArray[Any]], expected: list[NDArray[Any]]) -> floa
 
 
 def main() -> None:
-    """Print the table."""
-    model = mltoolkit.load(_SHARED / "coreml" / "basic_pitch_nmp.mlpackage")
+    """Print the table, and write it if asked to."""
+    options = benchmark_parser(__doc__).parse_args()
+    with measured(options, "benchmarks.md"):
+        _print_differences()
+
+
+def _print_differences() -> None:
+    model = mltoolkit.load(DATA / "coreml" / "basic_pitch_nmp.mlpackage")
     optimized, plain = _twin(True), _twin(False)
     name = plain.get_inputs()[0].name
     print("largest difference ÷ range of the output")

@@ -1,6 +1,6 @@
 """Packing and unpacking n-bit codes against coremltools, n = 1..8, and that both give the same bits.
 
-    python benchmarks/bit_packing.py [--codes 262144] [--many 16777216] [--rounds 5]
+    python benchmarks/bit_packing.py [--codes 262144] [--many 16777216] [--rounds 5] [--write]
 
 Both sides get the same codes in the same run; CPU nanoseconds a code, the least of several interleaved
 rounds, since noise of the machine only ever adds. "many" shows ours on more codes than caches hold.
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from measured_pages import benchmark_parser, measured
 
 from mltoolkit.formats.bit_packing import pack_codes, unpack_codes
 
@@ -97,12 +98,19 @@ def cell(pair: tuple[float, float], many: float, nbits: int, options: argparse.N
 
 
 def main() -> None:
-    """Print one table; exit with 1 where bits differ."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Print one table, and write it if asked to; exit with 1 where bits differ."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--codes", type=int, default=1 << 18)
     parser.add_argument("--many", type=int, default=1 << 24)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    if options.quick:
+        options.codes, options.many, options.rounds = 1 << 14, 1 << 18, 2
+    with measured(options, "benchmarks.md"):
+        _print_table(options)
+
+
+def _print_table(options: argparse.Namespace) -> None:
     print(f"{options.codes:,} codes, CPU ns a code; many: ours on {options.many:,} codes")
     print(f"targets: packing {PACK_TARGET}x, unpacking {UNPACK_TARGET}x\n")
     names = f"{'theirs':>8} {'ours':>7} {'ratio':>8} {'many':>9}"

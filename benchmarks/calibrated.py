@@ -1,8 +1,8 @@
 """Calibrated quantization of SqueezeNet against coremltools and data-free tables, on the same pictures and bytes.
 
-    python benchmarks/calibrated.py                    # prints the tables
-    python benchmarks/calibrated.py --write            # and puts them into docs/calibration.md
-    python benchmarks/calibrated.py --parts time       # one of: bits, samples, time
+    python benchmarks/calibrated.py                  # prints the tables
+    python benchmarks/calibrated.py --write          # and puts them into docs/calibration.md, and README.md's figures
+    python benchmarks/calibrated.py --parts time     # some of: bits, samples, time
 
 Needs the shared data (../shared, or $MLTOOLKIT_SHARED): SqueezeNet_fp32_meanfix.mlmodel and images/imagenet, 500
 pictures, one for each of 500 classes. A seeded half (256) calibrates, the others (244) test; labels are not used.
@@ -12,7 +12,6 @@ build/calibrated.json, so that a run can be continued; --fresh begins anew.
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -21,12 +20,12 @@ from typing import Any
 
 import numpy as np
 from coremltools_weights import coremltools_quantized
-from measured_pages import DATA, PROJECT, Clock, Results, put
+from kept_results import Clock, Results
+from measured_pages import DATA, benchmark_parser, measured, put
 
 import mltoolkit as mlt
 from mltoolkit.comparison.intervals import wilson_interval
 
-DOCUMENT = PROJECT / "docs" / "calibration.md"
 FILE = DATA / "coreml" / "SqueezeNet_fp32_meanfix.mlmodel"
 BITS = (8, 6, 5, 4, 3, 2)
 # Agreement in percent that issue 6 asks for; mixed bits count.
@@ -131,7 +130,7 @@ class Experiment:
         return {"agreements": report.top1_agreements, "count": report.count, "kl": report.mean_kl}
 
 
-def bits_lines(experiment: Experiment, bits: Sequence[int], splits: int, mixed: int) -> list[str]:
+def bits_lines(experiment: Experiment, bits: Sequence[int], splits: int) -> list[str]:
     """A table of agreements, and one with what else was measured."""
     rows: dict[tuple[str, int], list[Row]] = {}
     for split in range(splits):
@@ -139,7 +138,7 @@ def bits_lines(experiment: Experiment, bits: Sequence[int], splits: int, mixed: 
             for method in DATA_FREE:
                 rows.setdefault((method, nbits), []).append(experiment.data_free(method, nbits, split))
             rows.setdefault((UNIFORM, nbits), []).append(experiment.uniform(nbits, split))
-        for nbits in bits if split < mixed else ():
+        for nbits in bits if split == 0 else ():
             rows.setdefault((MIXED, nbits), []).append(experiment.mixed(nbits, split))
     lines = [f"| bits | {' | '.join(METHODS)} | asked for |", "|--:|" + "--:|" * (len(METHODS) + 1)]
     for nbits in bits:
@@ -198,35 +197,45 @@ def _agreement(row: Row) -> str:
     return f"{_percent(row):.1f} % ({math.floor(1000 * low) / 10:.1f}–{math.ceil(1000 * high) / 10:.1f})"
 
 
+def readme_sentence(experiment: Experiment) -> str:
+    """What README.md says of the first split."""
+    bits = (4, 3, 2)
+    ours = [experiment.uniform(nbits, 0) for nbits in bits]
+    theirs = [experiment.data_free("coremltools k-means", nbits, 0) for nbits in bits]
+    shares = [_listed([f"{_percent(row):.0f}" for row in rows]) for rows in (ours, theirs)]
+    return (
+        f"SqueezeNet at {_listed(list(map(str, bits)))} bits agrees with the float model on {shares[0]} % of pictures\n"
+        f"that it was not calibrated with; coremltools' tables of as many bytes on {shares[1]} %."
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def main() -> None:
     """Measure, print, and write if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--parts", nargs="+", default=["time", "bits", "samples"], choices=["bits", "samples", "time"])
-    parser.add_argument("--bits", nargs="+", type=int, default=list(BITS), choices=BITS)
-    parser.add_argument("--splits", type=int, default=3, help="halves into which the pictures are split")
-    parser.add_argument("--mixed-splits", type=int, default=1, help="splits for which mixed bits are searched")
-    parser.add_argument("--pictures", type=int, default=CALIBRATING, help="to calibrate with")
-    parser.add_argument("--tests", type=int, default=500 - CALIBRATING, help="pictures to test with, at most")
-    parser.add_argument("--results", default="calibrated", help="the file of build/ that keeps the results")
+    parser.add_argument("--splits", type=int, default=1, help="halves into which the pictures are split, for the bits")
     parser.add_argument("--fresh", action="store_true", help="forget kept results")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/calibration.md")
     options = parser.parse_args()
-    experiment = Experiment(Results(options.results, fresh=options.fresh), options.pictures, options.tests)
-    bits = options.bits
-    makers: dict[str, tuple[str, Callable[[], list[str]]]] = {
-        "time": ("calibrated time", lambda: time_lines(experiment)),
-        "bits": (
-            "calibrated table",
-            lambda: bits_lines(experiment, bits, options.splits, options.mixed_splits),
-        ),
-        "samples": ("calibrated samples", lambda: samples_lines(experiment, options.splits)),
+    results = Results(
+        "calibrated_quick" if options.quick else "calibrated", fresh=options.fresh, packages=("scikit-learn",)
+    )
+    calibrating, testing = (8, 20) if options.quick else (CALIBRATING, 500 - CALIBRATING)
+    experiment = Experiment(results, calibrating, testing)
+    bits, splits = ((2,), 1) if options.quick else (BITS, 3)
+    makers: dict[str, Callable[[], list[str]]] = {
+        "time": lambda: time_lines(experiment),
+        "bits": lambda: bits_lines(experiment, bits, options.splits),
+        "samples": lambda: samples_lines(experiment, splits),
     }
     for part in options.parts:
-        name, make = makers[part]
-        lines = make()
-        print("\n".join(lines), flush=True)
-        if options.write:
-            put(DOCUMENT, name, lines)
+        with measured(options, "calibration.md", part, markdown=True, kept=results.take_conditions):
+            print("\n".join(makers[part]()))
+    if options.write and "bits" in options.parts and not options.quick:
+        put(options.docs.parent / "README.md", "benchmarks/calibrated.py", readme_sentence(experiment))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ build/calibrated_others.json, so that a run can be continued; --fresh begins ane
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import tempfile
@@ -22,13 +21,13 @@ from typing import Any
 
 import numpy as np
 from coremltools_weights import coremltools_quantized
-from measured_pages import DATA, PROJECT, Clock, Results, put
+from kept_results import Clock, Results
+from measured_pages import DATA, benchmark_parser, measured
 from numpy.typing import NDArray
 
 import mltoolkit as mlt
 from mltoolkit.comparison.intervals import wilson_interval
 
-DOCUMENT = PROJECT / "docs" / "calibration.md"
 Row = dict[str, Any]
 Maker = Callable[[], mlt.Model]
 
@@ -41,7 +40,7 @@ def methods(source: Any, nbits: int, samples: Sequence[Any], *, theirs: bool = T
     yield "calibrated", lambda: mlt.quantize_calibrated(source, samples, nbits=nbits)
 
 
-def measured(results: Results, key: str, make: Maker, test: Callable[[mlt.Model], Row]) -> Row:
+def made_and_tested(results: Results, key: str, make: Maker, test: Callable[[mlt.Model], Row]) -> Row:
     """Make a model and test it, unless that is known."""
 
     def call() -> Row:
@@ -88,7 +87,7 @@ def digits(results: Results, quick: bool) -> list[str]:
     lines = ["| bits | method | bytes | accuracy | change, points | agreement |", "|--:|---|--:|--:|--:|--:|"]
     for nbits in (2,) if quick else (4, 2, 1):
         for name, make in methods(path, nbits, samples):
-            row = measured(results, f"digits, {name}, {nbits} bits", make, test)
+            row = made_and_tested(results, f"digits, {name}, {nbits} bits", make, test)
             if len(lines) == 2:
                 lines.append(f"| 32 | float32 | {file_bytes(model):,} | {share(row['before'], count)} | | |")
             change = 100 * (row["right"] - row["before"]) / count
@@ -127,7 +126,7 @@ def poses(results: Results, quick: bool) -> list[str]:
     lines = ["| bits | method | bytes | key points within 1 px | asked for |", "|--:|---|--:|--:|--:|"]
     for nbits in (4,) if quick else (8, 6, 4):
         for name, make in methods(path, nbits, samples):
-            row = measured(results, f"poses, {name}, {nbits} bits", make, test)
+            row = made_and_tested(results, f"poses, {name}, {nbits} bits", make, test)
             wanted = f"{targets[nbits]} %" if name == "calibrated" else ""
             # The key points of a picture move together: the interval is that of as many trials as pictures.
             near = share(row["near"] * len(tests), len(tests))
@@ -162,7 +161,7 @@ def activities(results: Results, quick: bool) -> list[str]:
     lines = ["| bits | method | bytes | agreement | KL, nats |", "|--:|---|--:|--:|--:|"]
     for nbits in (3,) if quick else (8, 6, 4, 3, 2):
         for name, make in methods(path, nbits, samples):
-            row = measured(results, f"activities, {name}, {nbits} bits", make, test)
+            row = made_and_tested(results, f"activities, {name}, {nbits} bits", make, test)
             agreement = share(row["agree"], len(tests))
             lines.append(f"| {nbits} | {name} | {row['bytes']:,} | {agreement} | {row['kl']:.2g} |")
     return lines
@@ -224,7 +223,7 @@ def program(results: Results, quick: bool) -> list[str]:
     lines = ["| bits | method | bytes | relative error | agreement |", "|--:|---|--:|--:|--:|"]
     for nbits in (4,) if quick else (8, 6, 4):
         for method, make in methods(model, nbits, samples, theirs=False):
-            row = measured(results, f"program, {method}, {nbits} bits", make, test)
+            row = made_and_tested(results, f"program, {method}, {nbits} bits", make, test)
             agreement = share(row["agree"], len(tests))
             lines.append(f"| {nbits} | {method} | {row['bytes']:,} | {row['relative']:.3g} | {agreement} |")
     return lines
@@ -235,18 +234,15 @@ PARTS = {"digits": digits, "poses": poses, "activities": activities, "program": 
 
 def main() -> None:
     """Measure, print, and write if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
-    parser.add_argument("--quick", action="store_true", help="few samples and bits, to try it out")
     parser.add_argument("--fresh", action="store_true", help="forget kept results")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/calibration.md")
     options = parser.parse_args()
-    results = Results("calibrated_others_quick" if options.quick else "calibrated_others", fresh=options.fresh)
+    name = "calibrated_others_quick" if options.quick else "calibrated_others"
+    results = Results(name, fresh=options.fresh, packages=("scikit-learn", "keras"))
     for part in options.parts:
-        lines = PARTS[part](results, options.quick)
-        print("\n".join(lines), flush=True)
-        if options.write:
-            put(DOCUMENT, f"calibrated {part}", lines)
+        with measured(options, "calibration.md", part, markdown=True, kept=results.take_conditions):
+            print("\n".join(PARTS[part](results, options.quick)))
 
 
 if __name__ == "__main__":

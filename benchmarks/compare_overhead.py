@@ -1,6 +1,6 @@
 """What compare_models costs beyond a bare loop of Pillow and onnxruntime over the same pictures.
 
-    python benchmarks/compare_overhead.py [--pictures 500] [--rounds 3]
+    python benchmarks/compare_overhead.py [--pictures 500] [--rounds 3] [--write]
 
 Three ways to compare SqueezeNet in float16 with SqueezeNet in 8 bits on the shared ImageNet samples, all on
 the same cores in one run: compare_models; a bare loop, one picture after the other, with onnxruntime's
@@ -13,7 +13,6 @@ least of several interleaved rounds is reported, since noise of the machine only
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from measured_pages import DATA, benchmark_parser, measured
 from PIL import Image
+from run_record import processors
 
 import mltoolkit
 
-SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
-TWIN = SHARED / "onnx" / "squeezenet_v1.1_from_apple_fp16.onnx"
+TWIN = DATA / "onnx" / "squeezenet_v1.1_from_apple_fp16.onnx"
 BGR_MEAN = np.array([104, 117, 123], np.float32)[:, None, None]
 SIDE = 227
 
@@ -67,7 +67,7 @@ def bare_threads(paths: Sequence[Path], cores: int) -> Callable[[], None]:
 
 def toolkit(paths: Sequence[Path]) -> Callable[[], None]:
     """compare_models with its defaults."""
-    models = [mltoolkit.load(SHARED / "coreml" / f"SqueezeNet{kind}.mlmodel") for kind in ("FP16", "Int8LUT")]
+    models = [mltoolkit.load(DATA / "coreml" / f"SqueezeNet{kind}.mlmodel") for kind in ("FP16", "Int8LUT")]
     mltoolkit.compare_models(*models, list(paths[:1]))
 
     def run() -> None:
@@ -85,13 +85,20 @@ def seconds(function: Callable[[], None]) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, and write if asked to."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    paths = sorted((SHARED / "images" / "imagenet").glob("*.JPEG"))[: options.pictures]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if options.quick:
+        options.pictures, options.rounds = 20, 1
+    with measured(options, "benchmarks.md", packages=("pillow",)):
+        _print_table(options)
+
+
+def _print_table(options: argparse.Namespace) -> None:
+    paths = sorted((DATA / "images" / "imagenet").glob("*.JPEG"))[: options.pictures]
+    cores = processors()
     ways = {
         "compare_models": toolkit(paths),
         "bare loop, default threads": bare_loop(paths),

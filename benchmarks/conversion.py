@@ -1,6 +1,6 @@
-"""Converting ResNet50: seconds, memory, transposes, and the speed of what comes out. Needs torch, keras and onnx.
+"""Converting ResNet50: seconds, memory, transposes, and the speed of what comes out. Needs torch and keras.
 
-    python benchmarks/conversion.py [--rounds 15]
+    python benchmarks/conversion.py [--rounds 15] [--write]
 
 1. ``mltoolkit.convert`` of ResNet50 from Keras and from the ONNX file that torch writes, to both formats, each in a
    new process that has imported the frameworks before (coremltools with torch takes seconds alone). Seconds are wall
@@ -12,9 +12,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ import numpy as np
 import onnxruntime as ort
 from children import PEAK, run_child
 from contest import HEADING, Contest, measure
+from measured_pages import benchmark_parser, measured
 from numpy.typing import NDArray
 
 import mltoolkit
 
+_FORMATS = ("mlpackage", "mlmodel")
 _CHILD = (
     PEAK
     + """
@@ -72,12 +74,12 @@ def _resnet50_onnx(folder: Path) -> Path:
     return path
 
 
-def _print_conversions(folder: Path, onnx_file: Path) -> dict[str, Path]:
+def _print_conversions(folder: Path, onnx_file: Path, formats: Sequence[str]) -> dict[str, Path]:
     print(f"{'':22}{'':11}{'without verification':>28}{'with verification':>28}")
     print(f"{'source':22}{'format':11}" + f"{'wall s':>8}{'CPU s':>8}{'memory':>12}" * 2 + f"{'transposes':>12}")
     written: dict[str, Path] = {}
     for source, name in (("Keras", "ResNet50"), (str(onnx_file), "ResNet50"), ("Keras", "MobileNetV2")):
-        for form in ("mlpackage", "mlmodel"):
+        for form in formats:
             label = f"{name}, {'Keras' if source == 'Keras' else 'ONNX'}"
             target = folder / f"{label.replace(', ', '_')}.{form}"
             plain = _measured(source, name, form, verify=False)
@@ -106,14 +108,16 @@ def _print_speed(models: dict[str, Path], onnx_file: Path, rounds: int) -> None:
 
 
 def main() -> None:
-    """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print both tables, and write them if asked to."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    options = parser.parse_args()
+    packages = ("torch", "keras", "onnxscript")
+    with tempfile.TemporaryDirectory() as name, measured(options, "benchmarks.md", packages=packages):
         folder = Path(name)
         onnx_file = _resnet50_onnx(folder)
-        _print_speed(_print_conversions(folder, onnx_file), onnx_file, arguments.rounds)
+        written = _print_conversions(folder, onnx_file, formats=_FORMATS[:1] if options.quick else _FORMATS)
+        _print_speed(written, onnx_file, 3 if options.quick else options.rounds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a custom layer costs: GridSampler in NumPy against torch, and cutting a network at a custom layer.
 
-    python benchmarks/custom_layers.py [--rounds 31]
+    python benchmarks/custom_layers.py [--rounds 31] [--write]
 
 CPU seconds of one thread. The sampling is 32 pictures of 1 × 60 × 60 to 30 × 30 through an affine map each: ours is
 ``GridSampler.evaluate``, theirs ``affine_grid`` and ``grid_sample`` of torch. The cut is a small network with a Swish
@@ -10,11 +10,11 @@ sigmoid and product in one; the milliseconds between them are the cost of the cu
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import numpy as np
 from contest import HEADING, Contest, measure
+from measured_pages import benchmark_parser, measured
 from numpy.typing import NDArray
 
 import mltoolkit
@@ -78,13 +78,14 @@ def _cut() -> Contest:
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measure, print, and write if asked to."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=31)
-    rounds = parser.parse_args().rounds
-    print(HEADING.replace("native", "theirs"))
-    for contest in (_sampling(), _cut()):
-        print(measure(contest, rounds))
+    options = parser.parse_args()
+    with measured(options, "benchmarks.md", packages=("torch",)):
+        print(HEADING.replace("native", "theirs"))
+        for contest in (_sampling(), _cut()):
+            print(measure(contest, 5 if options.quick else options.rounds))
 
 
 if __name__ == "__main__":

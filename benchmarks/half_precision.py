@@ -1,6 +1,6 @@
 """How far float16 conversions lie from their sources: the table that docs/conversion.md shows.
 
-    python benchmarks/half_precision.py [MODEL ...]
+    python benchmarks/half_precision.py [MODEL ...] [--write]
 
 A MODEL is a name in keras.applications (random weights, seed 0, 96×96 pictures, no top) or a file below the shared data
 folder; all of the table when left out. Printed is the lowest signal to noise ratio of any output of the written file,
@@ -9,17 +9,16 @@ for .mlmodel and .mlpackage.
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
+from measured_pages import DATA, benchmark_parser, measured
+
 import mltoolkit as mlt
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("MLTOOLKIT_SHARED", ROOT.parent / "shared")) / "data"
 MODELS = (
     *("MobileNetV2", "EfficientNetB0", "DenseNet121", "ResNet50", "Xception", "ConvNeXtTiny", "VGG16"),
     *("onnx/mnist-8.onnx", "onnx/basic_pitch_nmp.onnx", "onnx/face_version-slim-320.onnx"),
@@ -31,12 +30,15 @@ ANY_DISTANCE_DB = 0.1
 
 
 def main() -> None:
-    """Print a line a model."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, and write if asked to."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("models", nargs="*")
-    for name in parser.parse_args().models or MODELS:
-        figures = [f"{lowest(source(name), form):.1f}" for form in ("mlmodel", "mlpackage")]
-        print(f"| {Path(name).name} | {' / '.join(dict.fromkeys(figures))} |", flush=True)
+    options = parser.parse_args()
+    with measured(options, "conversion.md", markdown=True, packages=("torch", "keras")):
+        print("| model | .mlmodel, dB | .mlpackage, dB |\n|---|--:|--:|")
+        for name in options.models or (MODELS[:1] if options.quick else MODELS):
+            figures = [f"{lowest(source(name), form):.1f}" for form in ("mlmodel", "mlpackage")]
+            print(f"| {Path(name).name} | {' | '.join(figures)} |")
 
 
 def source(name: str) -> Any:

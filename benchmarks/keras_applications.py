@@ -1,11 +1,11 @@
-"""Every architecture of keras.applications, converted to both Core ML formats and run: docs/keras-applications.md.
+"""Every architecture of keras.applications, converted to both Core ML formats and run.
 
-    python benchmarks/keras_applications.py [ARCHITECTURE ...] [--size 96] [--table-only]
+    python benchmarks/keras_applications.py [ARCHITECTURE ...] [--write]
 
 Random weights (what training would change is drawn with a seed), a picture of 96 × 96 pixels, float32, no softmax at
 the end so that every output carries numbers. Compared are Keras' own output, the hub's graph in onnxruntime, and the
 written files read back and run here. Each architecture runs in a process of its own; results are kept in
-build/keras_applications.json, so that a run can be continued.
+build/keras_applications.json, so that a run can be continued; --fresh begins anew.
 
 Keras runs on torch; NASNet, which Keras cannot build on torch, needs JAX (pip install "jax[cpu]").
 """
@@ -23,40 +23,34 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "build" / "keras_applications.json"
-TABLE = ROOT / "docs" / "keras-applications.md"
+from kept_results import Results
+from measured_pages import PROJECT, benchmark_parser, measured
+
 FORMATS = ("mlpackage", "mlmodel")
 # dB that every architecture must reach in float32.
 TARGET = 60.0
-# How weights and picture are drawn; rows of another scheme are marked in the table.
-SCHEME = 3
+# Pixels of height and width.
+SIZE = 96
 # Transposes that a model may keep; one is needed where the picture enters.
 MOST_TRANSPOSES = 4
 
 
 def main() -> int:
-    """Run what is asked for, then write the table of all results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, and write if asked to; 1 where an architecture misses the target."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("architectures", nargs="*", help="names as in keras.applications; all when left out")
-    parser.add_argument("--size", type=int, default=96, help="height and width of the picture")
-    parser.add_argument("--table-only", action="store_true", help="write the table from kept results")
+    parser.add_argument("--fresh", action="store_true", help="forget kept results")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(measure(options.child, options.size)))
+        print(json.dumps(measure(options.child)))
         return 0
-    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    if not options.table_only:
-        for name in options.architectures or architecture_names():
-            results[name] = run_child(name, options.size)
-            print(name, summary(results[name]), flush=True)
-            RESULTS.parent.mkdir(exist_ok=True)
-            RESULTS.write_text(json.dumps(results, indent=1))
-    TABLE.write_text(table(results, options.size))
-    failed = [name for name, result in results.items() if not passes(result)]
-    print(f"{len(results) - len(failed)} of {len(results)} reach {TARGET:.0f} dB in both formats", *failed, sep="\n  ")
-    return int(bool(failed))
+    kept = Results("keras_applications", fresh=options.fresh, packages=("keras", "torch", "jax"))
+    names = options.architectures or (["MobileNetV2"] if options.quick else architecture_names())
+    with measured(options, "keras-applications.md", markdown=True, kept=kept.take_conditions):
+        results = {name: kept.measure(name, lambda name=name: run_child(name)) for name in names}
+        print("\n".join(table(results)))
+    return int(not all(map(passes, results.values())))
 
 
 def architecture_names() -> list[str]:
@@ -67,20 +61,23 @@ def architecture_names() -> list[str]:
     return [name for name in dir(keras.applications) if name[0].isupper()]
 
 
-def run_child(name: str, size: int) -> dict[str, Any]:
-    """Measure one architecture in a process of its own."""
+def run_child(name: str) -> dict[str, Any]:
+    """Measure one architecture in a process of its own.
+
+    Raises:
+        SystemExit: it failed.
+    """
     environment = os.environ | {"KERAS_BACKEND": "jax" if name.startswith("NASNet") else "torch"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment.get("PYTHONPATH", "")])
-    command = [sys.executable, __file__, "--child", name, "--size", str(size)]
+    environment["PYTHONPATH"] = os.pathsep.join([str(PROJECT), environment.get("PYTHONPATH", "")])
+    command = [sys.executable, __file__, "--child", name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return {"error": lines[-1] if lines else f"exit code {done.returncode}"}
+        raise SystemExit(f"{name}: {done.stderr}")
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return result
 
 
-def measure(name: str, size: int) -> dict[str, Any]:
+def measure(name: str) -> dict[str, Any]:
     """Convert an architecture, and compare what the results compute."""
     import keras
     import numpy as np
@@ -89,10 +86,10 @@ def measure(name: str, size: int) -> dict[str, Any]:
 
     rng = np.random.default_rng(0)
     model = getattr(keras.applications, name)(
-        weights=None, input_shape=(size, size, 3), classes=1000, classifier_activation=None
+        weights=None, input_shape=(SIZE, SIZE, 3), classes=1000, classifier_activation=None
     )
     randomize(model, rng)
-    picture = smooth_picture(keras, rng, size)
+    picture = smooth_picture(keras, rng, SIZE)
     reference = keras.ops.convert_to_numpy(model(picture, training=False))
     start = time.process_time()
     source = import_keras(model)
@@ -100,7 +97,6 @@ def measure(name: str, size: int) -> dict[str, Any]:
     feeds = {source.model.graph.inputs[0].name: picture}
     result: dict[str, Any] = {
         "backend": keras.backend.backend(),
-        "scheme": SCHEME,
         "layers": len(source.layers),
         "parameters": model.count_params(),
         "nodes": len(source.model.graph),
@@ -196,35 +192,15 @@ def decibels(reference: Any, other: Any) -> float:
 
 def passes(result: dict[str, Any]) -> bool:
     """Whether hub and both formats reach the target, with few transposes."""
-    if "error" in result or any(result["formats"][name]["transposes"] > MOST_TRANSPOSES for name in FORMATS):
+    if any(result["formats"][name]["transposes"] > MOST_TRANSPOSES for name in FORMATS):
         return False
     return min(result["hub"], *(result["formats"][name]["sqnr"] for name in FORMATS)) >= TARGET
 
 
-def summary(result: dict[str, Any]) -> str:
-    """One line for the terminal."""
-    if "error" in result:
-        return result["error"]
-    parts = [f"hub {result['hub']:.0f} dB"]
-    for name, one in result["formats"].items():
-        parts.append(f"{name} {one['sqnr']:.0f} dB, {one['seconds']:.0f} s, {one['transposes']} transposes")
-    return "; ".join(parts)
-
-
-def table(results: dict[str, dict[str, Any]], size: int) -> str:
-    """The page of the documentation."""
+def table(results: dict[str, dict[str, Any]]) -> list[str]:
+    """How many pass, and a row an architecture."""
     good = sum(passes(result) for result in results.values())
     lines = [
-        "# Keras Applications",
-        "",
-        "Written by `python benchmarks/keras_applications.py`: random weights, the last layers of residual branches "
-        "made small as training makes them (°, if any: an earlier run with other weights), "
-        f"pictures of {size} × {size}, float32, Keras 3 on torch (NASNet: on JAX).",
-        "dB: signal to noise of the hub's graph and of the written file, read back and run here, against Keras' own "
-        "output. Seconds of CPU time: importing, and writing each format (coremltools was imported before). "
-        "Transposes: left in the Core ML model; one is where the picture enters. "
-        "Peak: memory of the whole process (Keras, torch, both formats, running) over the size of the weights.",
-        "",
         f"**{good} of {len(results)} architectures reach {TARGET:.0f} dB in both formats.**",
         "",
         "| architecture | layers | weights, M | import, s | hub, dB "
@@ -233,11 +209,8 @@ def table(results: dict[str, dict[str, Any]], size: int) -> str:
     ]
     for name in sorted(results):
         result = results[name]
-        if "error" in result:
-            lines.append(f"| {name} | {result['error']} |" + " |" * 10)
-            continue
         cells = [
-            name + ("" if result.get("scheme") == SCHEME else " °"),
+            name,
             str(result["layers"]),
             f"{result['parameters'] / 1e6:.1f}",
             f"{result['import_seconds']:.1f}",
@@ -247,7 +220,7 @@ def table(results: dict[str, dict[str, Any]], size: int) -> str:
             cells += [f"{one['sqnr']:.0f}", f"{one['seconds']:.0f}", str(one["transposes"])]
         cells.append(f"{result['peak_megabytes'] * 1024**2 / (4 * result['parameters']):.1f}×")
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 if __name__ == "__main__":

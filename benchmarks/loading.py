@@ -1,6 +1,6 @@
 """From a file to its first prediction in a fresh process: seconds and memory; and the start of mltoolkit.
 
-    python benchmarks/loading.py [--rounds 7] [--quick]
+    python benchmarks/loading.py [--rounds 7] [--write]
 
 1. Loading. A new process imports NumPy, Pillow, onnx, onnx_ir, onnxruntime and mltoolkit, then loads the file
    and predicts a picture, on one thread. "Fresh" is all that happens after these imports, mltoolkit's own
@@ -17,9 +17,7 @@ The least of several interleaved rounds is reported, since noise only ever adds,
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -28,13 +26,13 @@ from pathlib import Path
 
 import numpy as np
 from children import PEAK, run_child
+from measured_pages import DATA, benchmark_parser, measured
 from native_onnx import export
 from numpy.typing import NDArray
 from resnet50_shape import resnet50_spec
 
-_SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
-_SQUEEZENET = _SHARED / "coreml" / "SqueezeNet_fp32.mlmodel"
-_SQUEEZENET_TWIN = _SHARED / "onnx" / "squeezenet_v1.1_from_apple_fp16.onnx"
+_SQUEEZENET = DATA / "coreml" / "SqueezeNet_fp32.mlmodel"
+_SQUEEZENET_TWIN = DATA / "onnx" / "squeezenet_v1.1_from_apple_fp16.onnx"
 
 _LOAD = (
     PEAK
@@ -200,16 +198,15 @@ def _print_imported() -> None:
 
 
 def main() -> None:
-    """Measure and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, and write if asked to."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--quick", action="store_true", help="2 rounds")
     options = parser.parse_args()
     rounds = 2 if options.quick else options.rounds
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, measured(options, "benchmarks.md", packages=("onnx", "onnx-ir")):
         _print_loading(Path(folder), rounds)
-    _print_starting(rounds)
-    _print_imported()
+        _print_starting(rounds)
+        _print_imported()
 
 
 if __name__ == "__main__":

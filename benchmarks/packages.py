@@ -1,6 +1,6 @@
 """Packages that coremltools writes: loading, memory, speed and equality. Needs torch and coremltools.
 
-    python benchmarks/packages.py [--rounds 31] [--quick]
+    python benchmarks/packages.py [--rounds 15] [--write]
 
 1. Loading ResNet50, each time in a new process. "Load" is ``mltoolkit.load``; "ready" is all until the model can
    predict (the first prediction less the time of another one). Memory is the growth of the process's peak, in
@@ -17,7 +17,6 @@ The networks have their real size and random weights; see ``torch_networks.py``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ import onnxruntime as ort
 import torch
 from children import PEAK, run_child
 from contest import HEADING, Contest, measure
+from measured_pages import benchmark_parser, measured
 from numpy.typing import NDArray
 from package_forms import COMPRESSIONS, convert, decompressed
 from torch_networks import NAMES, Network, make_network
@@ -197,17 +197,16 @@ def _print_equality(folder: Path, names: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Measure and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=31, help="of inferences; a quarter of it for processes")
-    parser.add_argument("--quick", action="store_true", help="5 rounds, ResNet50 not in every form")
+    """Measure, print, and write if asked to."""
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--rounds", type=int, default=15, help="of inferences; a quarter of it for processes")
     options = parser.parse_args()
     rounds = 5 if options.quick else options.rounds
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, measured(options, "benchmarks.md", packages=("torch",)):
         _print_loading(Path(folder), max(2, rounds // 4))
         _print_speed(Path(folder), rounds)
-        _print_equality(Path(folder), NAMES[1:] if options.quick else NAMES)
+        _print_equality(Path(folder), NAMES[-2:] if options.quick else NAMES)
 
 
 if __name__ == "__main__":

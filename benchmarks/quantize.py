@@ -1,9 +1,9 @@
 """Quantizing a ResNet50-shaped model (25.5 M weights): seconds and memory against coremltools.
 
-    python benchmarks/quantize.py           (2 to 3 minutes)
-    python benchmarks/quantize.py --full    (coremltools' k-means on every layer: some 8 minutes more)
+    python benchmarks/quantize.py [--write]
+    python benchmarks/quantize.py --full    (coremltools' k-means on every layer: some minutes more)
 
-Needs Linux (/proc), coremltools' own imports and scikit-learn.
+Needs scikit-learn.
 
 Seconds are CPU seconds of the whole call, file already read. coremltools gets the model with its batch
 normalisations folded into the convolutions, because it raises TypeError where the two follow each other; ours
@@ -13,11 +13,8 @@ packing and storing.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from children import PEAK, run_child
+from measured_pages import benchmark_parser, measured
 from resnet50_shape import resnet50_spec
 
 import mltoolkit as mlt
@@ -35,12 +34,6 @@ from mltoolkit.quantization.kmeans import kmeans_1d
 _MEMORY_RUNS = ((8, "linear"), (4, "linear"), (8, "kmeans"), (16, "linear"))
 _SAMPLED = ("stage1_1_conv2", "stage2_2_conv2", "stage3_2_conv2")
 
-# ru_maxrss would not do: on Linux a child starts with its parent's.
-_PEAK = """
-def peak():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-"""
 _MEMORY = """
 import sys
 import mltoolkit as mlt
@@ -80,7 +73,7 @@ def _cpu(call: Callable[[], object], repeats: int = 1) -> float:
     return float(best)
 
 
-def _linear(folded: Any, with_batchnorm: Any, folded_path: Path) -> None:
+def _linear(folded: Any, with_batchnorm: Any, folded_path: Path, quick: bool) -> None:
     with _silence():
         import coremltools
         from coremltools.models.neural_network.quantization_utils import quantize_weights
@@ -93,7 +86,7 @@ def _linear(folded: Any, with_batchnorm: Any, folded_path: Path) -> None:
 
         theirs(8)
     print("\nlinear                       coremltools    mltoolkit   ratio   with batchnorm")
-    for nbits, repeats in ((8, 3), (4, 1)):
+    for nbits, repeats in ((8, 3),) if quick else ((8, 3), (4, 1)):
         slow = _cpu(lambda nbits=nbits: theirs(nbits), repeats)
         fast, both = (
             _cpu(lambda model=model, nbits=nbits: mlt.quantize_weights(model, nbits, "linear"), 5)
@@ -102,7 +95,7 @@ def _linear(folded: Any, with_batchnorm: Any, folded_path: Path) -> None:
         print(f"  {nbits} bits, CPU seconds      {slow:11.3f}  {fast:11.3f}  {slow / fast:5.1f}×  {both:15.3f}")
 
 
-def _kmeans(with_batchnorm: Any, full: bool) -> None:
+def _kmeans(with_batchnorm: Any, full: bool, quick: bool) -> None:
     with _silence():
         from coremltools.models.neural_network.quantization_utils import _get_kmeans_lookup_table_and_weight
         from sklearn.cluster import KMeans
@@ -113,7 +106,7 @@ def _kmeans(with_batchnorm: Any, full: bool) -> None:
         for field in iter_weight_fields(with_batchnorm.spec)
         if field.role == "weight"
     }
-    chosen = list(weights) if full else list(_SAMPLED)
+    chosen = list(weights) if full else list(_SAMPLED[:1] if quick else _SAMPLED)
     print("\nk-means, 8 bits, by layer    coremltools    mltoolkit   ratio   squared error, ours over theirs")
     slow, fast = {}, {}
     for name in chosen:
@@ -148,8 +141,7 @@ def _memory(path: Path, folded_path: Path) -> None:
     runs.append((_MEMORY_COREMLTOOLS, folded_path, "coremltools", 8, "linear"))
     for script, source, who, nbits, mode in runs:
         target = source.with_name("quantized.mlmodel")
-        command = [sys.executable, "-c", _PEAK + script, str(source), str(target), str(nbits), mode]
-        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        result = run_child(["-c", PEAK + script, str(source), str(target), str(nbits), mode])
         base, peak = map(int, result.stdout.split())
         print(
             f"  {who:12} {mode:8} {nbits:2} bits: {peak / size:4.2f}× ({peak / 1e6:.0f} MB, of which "
@@ -158,19 +150,20 @@ def _memory(path: Path, folded_path: Path) -> None:
 
 
 def main() -> None:
-    """Build the models, time and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Build the models, time, print, and write if asked to."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--full", action="store_true", help="run coremltools' k-means on every layer")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    options = parser.parse_args()
+    packages = ("scikit-learn", "protobuf")
+    with tempfile.TemporaryDirectory() as folder, measured(options, "benchmarks.md", packages=packages):
         path, folded_path = Path(folder) / "resnet50.mlmodel", Path(folder) / "folded.mlmodel"
         path.write_bytes(resnet50_spec().SerializeToString())
         folded_path.write_bytes(resnet50_spec(batchnorm=False).SerializeToString())
         model, folded = mlt.load(path), mlt.load(folded_path)
         print(f"ResNet50 shape: {path.stat().st_size / 1e6:.1f} MB")
         _memory(path, folded_path)
-        _linear(folded, model, folded_path)
-        _kmeans(model, arguments.full)
+        _linear(folded, model, folded_path, options.quick)
+        _kmeans(model, options.full, options.quick)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Memory that quantizing 1 GB takes, data-free: an ML Program whose weights are mapped, and a .mlmodel, which is not.
 
-    python benchmarks/quantize_memory.py [--layers 256] [--size 1024]
+    python benchmarks/quantize_memory.py [--layers 256] [--size 1024] [--write]
 
 Makes a program of 256 linear layers of 1024 x 1024 float32 (1.07 GB), and a neural network of as many inner products,
 and quantizes each in a process of its own: 8 bits linear and 4 bits k-means. Printed are the seconds, and the peak of
@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from children import PEAK, run_child
+from measured_pages import benchmark_parser, measured
 
 from mltoolkit.formats.mil_value_writing import array_value, tensor_type, text_value
 from mltoolkit.formats.model_writing import write_spec
@@ -100,29 +100,33 @@ def network(layers: int, size: int, path: Path) -> None:
 
 
 def main() -> None:
-    """Make the models, quantize each in its own process and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, and write if asked to."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--layers", type=int, default=256)
     parser.add_argument("--size", type=int, default=1024)
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="mltoolkit_memory_"))
-    print(f"{options.layers} layers of {options.size} x {options.size} float32: "
-          f"{4e-6 * options.layers * options.size**2:,.0f} MB")  # fmt: skip
+    if options.quick:
+        options.layers, options.size = 8, 256
+    with tempfile.TemporaryDirectory() as folder, measured(options, "benchmarks.md"):
+        _print_table(options, Path(folder))
+
+
+def _print_table(options: argparse.Namespace, folder: Path) -> None:
+    """Make the models, and quantize each in its own process."""
+    layers, size = options.layers, options.size
+    print(f"{layers} layers of {size} x {size} float32: {4e-6 * layers * size**2:,.0f} MB")
     print("model       mode       bits  seconds   MB: before  loaded  quantized  saved   of which above `before`")
-    try:
-        for make, name in ((program, "big.mlpackage"), (network, "big.mlmodel")):
-            make(options.layers, options.size, folder / name)
-            for nbits, mode in _RUNS:
-                target = folder / f"small{Path(name).suffix}"
-                child = run_child(["-c", _CHILD, str(folder / name), str(target), str(nbits), mode])
-                seconds, *peaks = json.loads(child.stdout)
-                before, loaded, quantized, saved = (peak / 1e6 for peak in peaks)
-                print(
-                    f"{Path(name).suffix:11} {mode:10} {nbits:4}  {seconds:7.1f}   {before:10,.0f}  {loaded:6,.0f}"
-                    f"  {quantized:9,.0f}  {saved:5,.0f}   {saved - before:,.0f}"
-                )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    for make, name in ((program, "big.mlpackage"), (network, "big.mlmodel")):
+        make(layers, size, folder / name)
+        for nbits, mode in _RUNS:
+            target = folder / f"small{Path(name).suffix}"
+            child = run_child(["-c", _CHILD, str(folder / name), str(target), str(nbits), mode])
+            seconds, *peaks = json.loads(child.stdout)
+            before, loaded, quantized, saved = (peak / 1e6 for peak in peaks)
+            print(
+                f"{Path(name).suffix:11} {mode:10} {nbits:4}  {seconds:7.1f}   {before:10,.0f}  {loaded:6,.0f}"
+                f"  {quantized:9,.0f}  {saved:5,.0f}   {saved - before:,.0f}"
+            )
 
 
 if __name__ == "__main__":

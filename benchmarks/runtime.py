@@ -1,6 +1,6 @@
 """A prediction by mltoolkit against onnxruntime on the same network exported natively to ONNX.
 
-    python benchmarks/runtime.py [--rounds 31] [--quick]
+    python benchmarks/runtime.py [--rounds 31] [--write]
 
 CPU seconds of one thread. Ours is ``Model.predict_raw`` on a prepared picture, preprocessing in the network
 included; theirs is ``InferenceSession.run`` with the same session options on the normalised picture, on the
@@ -13,14 +13,12 @@ both; the table holds the median of the rounds' ratios and its quartiles.
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 from contest import HEADING, Contest, measure
+from measured_pages import DATA, benchmark_parser, measured
 from mobilenetv2_shape import mobilenetv2_spec
 from native_onnx import export
 from numpy.typing import NDArray
@@ -29,10 +27,9 @@ from resnet50_shape import resnet50_spec
 import mltoolkit
 from mltoolkit.formats.features import ImageFeature
 
-_SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 _SQUEEZENET = (
-    _SHARED / "coreml" / "SqueezeNetFP16.mlmodel",
-    _SHARED / "onnx" / "squeezenet_v1.1_from_apple_fp16.onnx",
+    DATA / "coreml" / "SqueezeNetFP16.mlmodel",
+    DATA / "onnx" / "squeezenet_v1.1_from_apple_fp16.onnx",
 )
 
 
@@ -73,16 +70,16 @@ def _contests() -> Iterator[Contest]:
 
 
 def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, and write if asked to."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=31)
-    parser.add_argument("--quick", action="store_true", help="5 rounds")
     options = parser.parse_args()
     rounds = 5 if options.quick else options.rounds
-    print(f"onnxruntime {ort.__version__}, one thread, median of {rounds} rounds")
-    print(HEADING)
-    for contest in _contests():
-        print(measure(contest, rounds), flush=True)
+    with measured(options, "benchmarks.md"):
+        print(f"one thread, median of {rounds} rounds")
+        print(HEADING)
+        for contest in _contests():
+            print(measure(contest, rounds))
 
 
 if __name__ == "__main__":

@@ -8,25 +8,20 @@ Needs the shared data (../shared, or $MLTOOLKIT_SHARED): SqueezeNet_fp32_meanfix
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Iterator
-from pathlib import Path
+
+from measured_pages import DATA, benchmark_parser, measured
 
 import mltoolkit as mlt
 
-PROJECT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("MLTOOLKIT_SHARED", PROJECT.parent / "shared")) / "data"
-DOCUMENT = PROJECT / "docs" / "quantization.md"
-BEGIN, END = "<!-- squeezenet_bits: begin -->", "<!-- squeezenet_bits: end -->"
 MODES = ("linear", "linear_symmetric", "kmeans", "linear_lut")
 BITS = (8, 6, 5, 4, 3, 2, 1)
 
 
-def rows(bits: tuple[int, ...]) -> Iterator[str]:
+def rows(bits: tuple[int, ...], limit: int | None) -> Iterator[str]:
     """Lines of the table, as they are measured."""
     model = mlt.load(DATA / "coreml" / "SqueezeNet_fp32_meanfix.mlmodel")
-    pictures = DATA / "images" / "imagenet"
+    pictures = sorted((DATA / "images" / "imagenet").glob("*.JPEG"))[:limit]
     yield "| mode | bits | bytes | top-1 agreement | 95 % interval | top-5 | KL, nats |"
     yield "|---|---|---|---|---|---|---|"
     yield f"| float32 | 32 | {model.spec.ByteSize():,} | | | | |"
@@ -45,18 +40,10 @@ def rows(bits: tuple[int, ...]) -> Iterator[str]:
 
 def main() -> None:
     """Measure, print, and write if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="put the table into docs/quantization.md")
-    parser.add_argument("--quick", action="store_true", help="8, 4 and 2 bits only")
-    arguments = parser.parse_args()
-    lines = []
-    for line in rows((8, 4, 2) if arguments.quick else BITS):
-        print(line, flush=True)
-        lines.append(line)
-    if arguments.write:
-        before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        DOCUMENT.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + after, encoding="utf-8")
+    options = benchmark_parser(__doc__).parse_args()
+    with measured(options, "quantization.md", markdown=True, packages=("pillow",)):
+        for row in rows((8, 2), 20) if options.quick else rows(BITS, None):
+            print(row)
 
 
 if __name__ == "__main__":

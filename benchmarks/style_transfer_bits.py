@@ -3,32 +3,32 @@
     python benchmarks/style_transfer_bits.py            # prints the table; contact sheets in build/style_transfer_bits
     python benchmarks/style_transfer_bits.py --write    # and puts it into docs/comparison.md, a contact sheet beside it
 
-Needs the shared data (../shared, or $MLTOOLKIT_SHARED): FNS-Candy.mlmodel and images/free. Rows that were measured
-stay in the folder and are not measured again.
+Needs the shared data (../shared, or $MLTOOLKIT_SHARED): FNS-Candy.mlmodel and images/free.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from measured_pages import DATA, PROJECT, put
+from measured_pages import DATA, PROJECT, benchmark_parser, measured
 from PIL import Image
 
 import mltoolkit as mlt
 
-DOCUMENT = PROJECT / "docs" / "comparison.md"
 FOLDER = PROJECT / "build" / "style_transfer_bits"
-SHEET = PROJECT / "docs" / "pictures" / "style-bits.jpg"
+MODES = ("linear", "kmeans", "calibrated_kmeans")
+BITS = (8, 4, 3, 2)
 PICTURES = ("skimage_chelsea.png", "skimage_coffee.png", "stdlib_nagasaki-boats.jpg")
 CALIBRATION = ("skimage_astronaut.png", "skimage_rocket.jpg", "stdlib_acanthus-mollis.jpg", "stdlib_black-canyon.jpg")
 
 
-def lines(modes: list[str]) -> Iterator[str]:
+def lines(modes: Sequence[str], bits: Sequence[int]) -> Iterator[str]:
     """The table."""
     pictures, calibration = ([DATA / "images" / "free" / name for name in names] for names in (PICTURES, CALIBRATION))
     report = mlt.sweep(
-        DATA / "coreml" / "FNS-Candy.mlmodel", pictures, FOLDER, modes=modes, calibration_data=calibration
+        DATA / "coreml" / "FNS-Candy.mlmodel", pictures, FOLDER, modes=modes, bits=bits, calibration_data=calibration
     )
     yield "| mode | bits | bytes | of the original | PSNR, dB | SSIM |"
     yield "|---|---|---|---|---|---|"
@@ -40,25 +40,23 @@ def lines(modes: list[str]) -> Iterator[str]:
         )
 
 
-def put_sheet() -> None:
+def put_sheet(path: Path) -> None:
     """The contact sheet of calibrated tables, small enough for a page."""
     with Image.open(FOLDER / "contact-calibrated_kmeans.png") as sheet:
         small = sheet.convert("RGB")
     small.thumbnail((920, 920))
-    small.save(SHEET, quality=70, optimize=True)
+    small.save(path, quality=70, optimize=True)
 
 
 def main() -> None:
     """Measure, print, and write if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="put the table into docs/comparison.md")
-    parser.add_argument("--modes", default="linear,kmeans,calibrated_kmeans")
-    arguments = parser.parse_args()
-    table = list(lines(arguments.modes.split(",")))
-    print("\n".join(table))
-    if arguments.write:
-        put(DOCUMENT, "style_transfer_bits", table)
-        put_sheet()
+    options = benchmark_parser(__doc__).parse_args()
+    shutil.rmtree(FOLDER, ignore_errors=True)  # a sweep does not measure finished rows again
+    modes, bits = (MODES[-1:], (4,)) if options.quick else (MODES, BITS)
+    with measured(options, "comparison.md", markdown=True, packages=("pillow", "scikit-image")):
+        print("\n".join(lines(modes, bits)))
+    if options.write:
+        put_sheet(options.docs / "pictures" / "style-bits.jpg")
 
 
 if __name__ == "__main__":

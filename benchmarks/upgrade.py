@@ -1,29 +1,28 @@
 """Every Core ML model of the shared data: upgraded to a package, exported to ONNX, and taken there and back.
 
-    python benchmarks/upgrade.py [NAME ...] [--json FILE]
-    python benchmarks/upgrade.py --resnet50
+    python benchmarks/upgrade.py [NAME ...] [--write]
+    python benchmarks/upgrade.py --resnet50 [--write]
 
 For each model: the bytes of its weights, those of the package's weights and how far the two agree; the bytes of the
 ONNX file with codes (QDQ) and how far onnxruntime agrees with the model; and how far the model that
 .mlmodel → .onnx → .mlmodel gives agrees with the first. Agreement is the lowest signal to noise ratio of any output on
 seeded inputs, in dB; "equal" where every bit is. The front door's own verification is off, so that this is a second
 opinion. With ``--resnet50``: a network of ResNet50's shape (25.6 M random weights) whose weights are stored in several
-ways, its bytes and seconds on every way. ``docs/upgrade.md`` holds the tables.
+ways, its bytes and seconds on every way.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
-import os
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from measured_pages import DATA, benchmark_parser, measured
 from numpy.typing import NDArray
 from resnet50_shape import resnet50_spec
 
@@ -32,11 +31,11 @@ from mltoolkit.comparison.metrics import snr_db
 from mltoolkit.errors import MLToolkitError
 from mltoolkit.formats.features import ArrayFeature, ImageFeature
 
-_SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "shared")) / "data" / "coreml"
 HEADING = (
     "| model | weights, bytes | package | agrees | target | s | ONNX with codes | agrees | there and back |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
+RESNET_WEIGHTS = ((32, "linear"), (16, "linear"), (8, "linear"), (6, "linear"), (4, "kmeans"))
 RESNET_HEADING = "| ResNet50's weights | bytes | package | s | ONNX with codes | s | package → .mlmodel |"
 
 
@@ -147,11 +146,11 @@ def line(row: dict[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def resnet50() -> None:
+def resnet50(stored_as: Sequence[tuple[int, str]]) -> None:
     """Print the table of a large network in each kind of compression."""
     spec = resnet50_spec()
     print(f"{RESNET_HEADING}\n|---|---|---|---|---|---|---|")
-    for bits, mode in ((32, "linear"), (16, "linear"), (8, "linear"), (6, "linear"), (4, "kmeans")):
+    for bits, mode in stored_as:
         old = mlt.Model(spec) if bits == 32 else mlt.quantize_weights(spec, bits, mode)
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
@@ -169,27 +168,24 @@ def resnet50() -> None:
 
 
 def main() -> None:
-    """Print a table; models in the order of their names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, print, and write if asked to; models in the order of their names."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("names", nargs="*", help="models, by default all")
-    parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--resnet50", action="store_true", help="a large network instead")
-    arguments = parser.parse_args()
+    options = parser.parse_args()
     logging.disable(logging.WARNING)
     import coremltools  # noqa: F401  # its import, some seconds, shall not count
 
-    if arguments.resnet50:
-        resnet50()
+    if options.resnet50:
+        with measured(options, "upgrade.md", "ResNet50", markdown=True, packages=("onnx", "protobuf")):
+            resnet50(RESNET_WEIGHTS[-1:] if options.quick else RESNET_WEIGHTS)
         return
-    paths = sorted(path for path in _SHARED.iterdir() if not arguments.names or path.stem in arguments.names)
-    print(HEADING)
-    rows = []
-    for path in paths:
-        with tempfile.TemporaryDirectory() as folder:
-            rows.append(measure(path, Path(folder)))
-        print(line(rows[-1]), flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1, default=str))
+    names = options.names or (["MNIST_ph1ps"] if options.quick else [])
+    with measured(options, "upgrade.md", "published models", markdown=True, packages=("onnx", "protobuf")):
+        print(HEADING)
+        for path in sorted(path for path in (DATA / "coreml").iterdir() if not names or path.stem in names):
+            with tempfile.TemporaryDirectory() as folder:
+                print(line(measure(path, Path(folder))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How fast the pages of mltoolkit.visualize are made, open and move in headless Chromium.
 
-    python benchmarks/visualization.py
+    python benchmarks/visualization.py [--write]
 
 Needs Playwright and Chromium; real models come from the shared data where it is there. "Opened" is the time from the
 navigation to the second frame that was drawn; a frame of moving is the median of thirty steps of the wheel.
@@ -8,26 +8,26 @@ navigation to the second frame that was drawn; a frame of moving is the median o
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import sync_playwright
+from measured_pages import DATA, benchmark_parser, measured
+from playwright.sync_api import Browser, sync_playwright
 
 import mltoolkit as mlt
 from mltoolkit.digits import digit_model_path
 from mltoolkit.formats.protobuf import new_model
 from mltoolkit.model import Model
 
-_SHARED = Path(os.environ.get("MLTOOLKIT_SHARED", Path(__file__).parents[2] / "shared")) / "data" / "coreml"
 _REAL = ("SqueezeNet_fp32.mlmodel", "basic_pitch_nmp.mlpackage", "DeepLabV3Int8LUT.mlmodel", "pose_cpm.mlmodel")
 _FRAMES = 30
+_LENGTHS = (1000, 5000, 15_000)
 _MOVE = """async (steps) => {
   const stage = document.getElementById("stage"), times = [];
   let last = performance.now();
@@ -69,41 +69,47 @@ def chain(count: int, size: int = 8) -> Model:
     return Model.from_spec(spec)
 
 
-def models() -> Iterator[tuple[str, Model]]:
+def models(lengths: Iterable[int]) -> Iterator[tuple[str, Model]]:
     """Real ones, then chains of layers."""
     yield "digits.mlmodel", mlt.load(digit_model_path())
     for name in _REAL:
-        if (_SHARED / name).exists():
-            yield name, mlt.load(_SHARED / name)
-    for count in (1000, 5000, 15_000):
+        if (DATA / "coreml" / name).exists():
+            yield name, mlt.load(DATA / "coreml" / name)
+    for count in lengths:
         yield f"a chain of {count:,} layers", chain(count)
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure, print, and write if asked to."""
+    options = benchmark_parser(__doc__).parse_args()
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("Chromium is missing: apt-get install chromium")
-    print("| model | layers | made, s | page, kB | opened, s | frame, ms |\n|---|--:|--:|--:|--:|--:|")
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name, model in models():
-            path = Path(folder, "page.html")
-            start = time.perf_counter()
-            shown = mlt.visualize(model, path)
-            made = time.perf_counter() - start
-            page = browser.new_page(viewport={"width": 1280, "height": 800})
-            start = time.perf_counter()
-            page.goto(path.as_uri())
-            page.wait_for_selector("body[data-ready]", state="attached")
-            page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-            opened = time.perf_counter() - start
-            layers = page.locator(".node.layer").count()
-            frame = page.evaluate(_MOVE, _FRAMES)
-            size = len(shown.html.encode()) / 1000
-            print(f"| {name} | {layers:,} | {made:.2f} | {size:,.0f} | {opened:.2f} | {frame:.0f} |", flush=True)
-            page.close()
+        with measured(options, "visualization.md", markdown=True, packages=("playwright",)):
+            print("| model | layers | made, s | page, kB | opened, s | frame, ms |\n|---|--:|--:|--:|--:|--:|")
+            for name, model in models(_LENGTHS[:1] if options.quick else _LENGTHS):
+                print(_row(name, model, Path(folder, "page.html"), browser))
+            print(f"\nChromium {browser.version}, headless, without a graphics card")
         browser.close()
+
+
+def _row(name: str, model: Model, path: Path, browser: Browser) -> str:
+    start = time.perf_counter()
+    shown = mlt.visualize(model, path)
+    made = time.perf_counter() - start
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    start = time.perf_counter()
+    page.goto(path.as_uri())
+    page.wait_for_selector("body[data-ready]", state="attached")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    opened = time.perf_counter() - start
+    layers = page.locator(".node.layer").count()
+    frame = page.evaluate(_MOVE, _FRAMES)
+    page.close()
+    size = len(shown.html.encode()) / 1000
+    return f"| {name} | {layers:,} | {made:.2f} | {size:,.0f} | {opened:.2f} | {frame:.0f} |"
 
 
 if __name__ == "__main__":
