@@ -112,9 +112,7 @@ def _size(node: Node, inside: list[Picture]) -> tuple[float, float]:
     if not inside:
         return width, _LAYER_HEIGHT
     frames = sum(picture.width + 2 * _FRAME_PADDING for picture in inside) + _FRAME_GAP * (len(inside) + 1)
-    tallest = max(
-        _title_height(graph) + picture.height for graph, picture in zip(node.graphs, inside, strict=True)
-    )
+    tallest = max(_title_height(graph) + picture.height for graph, picture in zip(node.graphs, inside, strict=True))
     tallest += 2 * _FRAME_PADDING
     return max(width, frames), _HEADER + tallest + _FRAME_GAP
 
