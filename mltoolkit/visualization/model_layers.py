@@ -73,6 +73,9 @@ def _add_what_runs(model: Model, graph: LayerGraph, first_uses: FirstUses) -> tu
     for node in graph.nodes:
         if node.kind == "output" and node.name in described:
             node.parameters += _feature_parameters(described[node.name])
+    for edge in graph.edges:
+        if edge.target.kind == "output" and not edge.shape and edge.target.name in described:
+            edge.shape = describe(described[edge.target.name])
     return (shapes.remark,) if shapes.remark else ()
 
 

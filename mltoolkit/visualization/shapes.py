@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mltoolkit.errors import MissingCustomLayerError, MLToolkitError
+from mltoolkit.errors import MLToolkitError
 from mltoolkit.formats.features import sizes_for_open_shapes
 from mltoolkit.markup.text import shape_text
-from mltoolkit.visualization.beginning import before_missing_layer
+from mltoolkit.visualization.runnable_part import RunnablePart, runnable_part
 
 if TYPE_CHECKING:
     from mltoolkit.graph.model_graph import GraphLayer, ModelGraph
@@ -32,6 +32,7 @@ class RuntimeShapes:
         self.inputs: dict[str, str] = {}
         self.remark = ""
         self._layers: Iterator[GraphLayer] = iter(())
+        self._kept: Iterator[bool] = iter(())
         shapes = sizes_for_open_shapes(model.inputs)
         graph = self._graph(model, shapes)
         if graph is None:
@@ -48,21 +49,18 @@ class RuntimeShapes:
     def _graph(self, model: Model, shapes: dict[str, tuple[int, ...]]) -> ModelGraph | None:
         try:
             return model.graph(shapes)
-        except MissingCustomLayerError as error:
-            self.remark = f"Shapes are not shown: {error}"
-            beginning = before_missing_layer(model)
-            if beginning is None:
-                return None
-            spec, name = beginning
-            reason = error
         except MLToolkitError as error:
             self.remark = f"Shapes are not shown: {error}"
-            return None
+            part = runnable_part(model, error)
+            if part is None:
+                return None
+            reason = error
         try:
-            graph = type(model).from_spec(spec, custom_layers=model.custom_layers).graph(shapes)
+            graph = type(model).from_spec(part.spec, custom_layers=model.custom_layers).graph(shapes)
         except MLToolkitError:
             return None
-        self.remark = f"Shapes are shown up to the layer {name!r}: {reason}"
+        self._kept = iter(part.kept)
+        self.remark = f"Shapes are not shown for {_left_out(part)}: {reason}"
         return graph
 
     def of_layer(self, name: str, layer_type: str) -> dict[str, str]:
@@ -70,6 +68,8 @@ class RuntimeShapes:
 
         Layers are asked for in the order of the file, those inside a branch or loop after it.
         """
+        if not next(self._kept, True):
+            return {}
         found = next(self._layers, None)
         if found is None:
             return {}
@@ -78,6 +78,14 @@ class RuntimeShapes:
             self._layers = iter(())
             return {}
         return {blob.name: shape_text(blob.shape) for blob in found.outputs}
+
+
+def _left_out(part: RunnablePart) -> str:
+    names = ", ".join(repr(name) for name in part.culprits[:4])
+    if len(part.culprits) == 1:
+        return f"the layer {names} and what depends on it"
+    more = f" and {len(part.culprits) - 4:,} others" if len(part.culprits) > 4 else ""
+    return f"the layers {names}{more}, and what depends on them"
 
 
 def _size(size: object) -> int | str | None:

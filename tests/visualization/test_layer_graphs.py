@@ -93,20 +93,57 @@ def test_a_custom_layer_says_what_it_needs() -> None:
     assert "NoSuchClass" in remarks[0]
 
 
-def test_shapes_are_known_up_to_a_custom_layer_without_class() -> None:
+def test_shapes_are_known_of_what_does_not_depend_on_a_layer_without_class() -> None:
     spec = network_spec()
     layers = spec.neuralNetwork.layers
     dense(layers, "first", "x", "a")
     add(layers, "custom", "middle", ["a"], ["b"]).className = "NoSuchClass"
-    relu(layers, "last", "b", "y")
+    relu(layers, "after", "b", "c")
+    relu(layers, "beside", "a", "d")
+    branch = add(layers, "branch", "choose", ["d"], [])
+    sum_of(branch.ifBranch.layers, "sum", ["a", "c"], "e")
+    relu(branch.elseBranch.layers, "rectify", "d", "e")
+    # The name is used again: what reads it now depends on nothing that is missing.
+    dense(layers, "anew", "d", "c", seed=2)
+    relu(layers, "last", "c", "f")
+    sum_of(layers, "join", ["e", "f"], "y")
     graph, remarks = model_graph(Model.from_spec(spec))
     assert edges_of(graph) == [
         ("x", "first", "x", "8"),
         ("first", "middle", "a", "8"),
-        ("middle", "last", "b", ""),
-        ("last", "y", "y", ""),
+        ("middle", "after", "b", ""),
+        ("first", "beside", "a", "8"),
+        ("beside", "choose", "d", "8"),
+        ("first", "choose", "a", "8"),
+        ("after", "choose", "c", ""),
+        ("beside", "anew", "d", "8"),
+        ("anew", "last", "c", "8"),
+        ("choose", "join", "e", ""),
+        ("last", "join", "f", "8"),
+        # What the model says of its output.
+        ("join", "y", "y", "float32 8"),
     ]
-    assert remarks[0].startswith("Shapes are shown up to the layer 'middle': ") and "NoSuchClass" in remarks[0]
+    assert remarks[0].startswith("Shapes are not shown for the layer 'middle' and what depends on it: ")
+    assert "NoSuchClass" in remarks[0]
+
+
+def test_shapes_are_known_of_what_does_not_depend_on_a_layer_that_fails() -> None:
+    spec = network_spec()
+    layers = spec.neuralNetwork.layers
+    dense(layers, "first", "x", "a")
+    dense(layers, "wrong", "a", "b", size=5)
+    relu(layers, "beside", "a", "c")
+    sum_of(layers, "join", ["b", "c"], "y")
+    graph, remarks = model_graph(Model.from_spec(spec))
+    assert [edge[1:] for edge in edges_of(graph)] == [
+        ("first", "x", "8"),
+        ("wrong", "a", "8"),
+        ("beside", "a", "8"),
+        ("join", "b", ""),
+        ("join", "c", "8"),
+        ("y", "y", "float32 8"),
+    ]
+    assert remarks[0].startswith("Shapes are not shown for the layer 'wrong' and what depends on it: ")
 
 
 def test_parameters_name_choices_and_leave_out_weights() -> None:
