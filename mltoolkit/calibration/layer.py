@@ -45,7 +45,8 @@ class CalibratedWeight:
         stored: its codes, in the order of the file.
         values: what they stand for, float32 in the file's shape.
         shift: what its bias must grow by, (groups · outputs,) in the order of the site; None if there is no bias.
-        output_snr_db: 10 log10 of the variance of the layer's output over that of its error, as the solver saw it.
+        output_snr_db: 10 log10 of the variance of the layer's output over the problem's loss with the stored values:
+            an error that is damped, and of what layers before have changed only what these weights could make up for.
     """
 
     stored: Stored
@@ -93,26 +94,27 @@ def calibrate_weight(
     matrix = site.matrix(weights)
     form = decision.form
     assert form is not None
-    if isinstance(statistics, RowFrequencies):
-        # Rows that the calibration data never look up count a hundredth of the average row.
-        often = (statistics.frequency + _RARE / statistics.rows).astype(np.float32)
-        importance = np.broadcast_to(often, (matrix.shape[0], matrix.shape[2]))
-        power = float(np.einsum("goi,gi->", matrix**2, importance, dtype=np.float64))
-        solutions = [_nearest(matrix[:, rows], importance, site, decision) for rows in _parts(site, form)]
-    else:
-        with one_thread_a_product() if site.inputs < _THREADED_INPUTS else nullcontext():
+    with one_thread_a_product() if site.inputs < _THREADED_INPUTS else nullcontext():
+        if isinstance(statistics, RowFrequencies):
+            # Rows that the calibration data never look up count a hundredth of the average row.
+            often = (statistics.frequency + _RARE / statistics.rows).astype(np.float32)
+            importance = np.broadcast_to(often, (matrix.shape[0], matrix.shape[2]))
+            solutions = [_nearest(matrix[:, rows], importance, site, decision) for rows in _parts(site, form)]
+        else:
             problem = make_problem(matrix, statistics, centred=centred)
-            power = float(problem.power.sum())
             parts = [problem] if not form.group_size else [problem.rows(rows) for rows in _parts(site, form)]
             solutions = [solve(part, _grid(part.target, part.importance, site, decision), rounds) for part in parts]
-    stored = _stored(site, [_as_in_file(solution, site) for solution in solutions], form)
-    values = read_back(stored, Job(weights, form, site.slot, decision.config.lut_function))
-    shift = None
-    if centred and isinstance(statistics, InputStatistics):
-        found = site.matrix(values)
-        mean = np.einsum("goi,gi->go", matrix, statistics.mean) - np.einsum("goi,gi->go", found, statistics.mean_hat)
-        shift = mean.reshape(-1).astype(np.float32)
-    loss = sum(solution.loss for solution in solutions)
+        stored = _stored(site, [_as_in_file(solution, site) for solution in solutions], form)
+        values = read_back(stored, Job(weights, form, site.slot, decision.config.lut_function))
+        found, shift = site.matrix(values), None
+        if isinstance(statistics, RowFrequencies):
+            power, loss = _weighted(matrix, importance), _weighted(found - matrix, importance)
+        else:
+            power, loss = float(problem.power.sum()), problem.loss(found)
+            if centred:
+                mean = np.einsum("goi,gi->go", matrix, statistics.mean)
+                mean -= np.einsum("goi,gi->go", found, statistics.mean_hat)
+                shift = mean.reshape(-1).astype(np.float32)
     snr = 10 * math.log10(power / loss) if power > 0 and loss > 0 else math.inf
     return CalibratedWeight(stored, values, shift, snr)
 
@@ -121,8 +123,12 @@ def _nearest(target: Weights, importance: Weights, site: Site, decision: Decisio
     """Rows of a table that is looked up: nothing is multiplied, so that nothing can make up for an error."""
     grid = _grid(target, importance, site, decision)
     codes = grid.round(target)
-    error = (grid.decode(codes) - target) ** 2
-    return Solution(grid, codes, float(np.einsum("goi,gi->", error, importance, dtype=np.float64)))
+    return Solution(grid, codes, _weighted(grid.decode(codes) - target, importance))
+
+
+def _weighted(weights: Weights, importance: Weights) -> float:
+    """The sum of squares, each counted as its input matters."""
+    return float(np.einsum("goi,gi->", weights**2, importance, dtype=np.float64))
 
 
 def _parts(site: Site, form: Form) -> list[NDArray[np.int32]]:

@@ -59,8 +59,9 @@ class CurvePoint:
 class CalibratedQuantizationReport(QuantizationReport):
     """What calibrated quantization did to each weight, and what was tried.
 
-    The records' remarks hold the signal to noise ratio of each layer's output, or why a weight was quantized from its
-    values alone.
+    The records' remarks hold the signal to noise ratio of each layer's output with the weights as they are stored
+    (output SNR), or why a weight was quantized from its values alone. What layers before have changed counts as far as
+    the layer could make up for it; the damping of its problem makes the ratio a dB or so lower than what is measured.
 
     Attributes:
         samples: how many samples were calibrated with.

@@ -10,10 +10,14 @@ import pytest
 from weighted_networks import NETWORKS
 
 import mltoolkit as mlt
+from mltoolkit.calibration import layer, network
 from mltoolkit.calibration.feeds import stage_feeds
 from mltoolkit.calibration.graphs import run_graph
+from mltoolkit.calibration.layer import CalibratedWeight, calibrate_weight
 from mltoolkit.calibration.model import CalibratedModel, Calibration
 from mltoolkit.calibration.network import Effort
+from mltoolkit.calibration.problem import Problem, make_problem
+from mltoolkit.calibration.sites import Site
 from mltoolkit.formats.validation import validate_spec
 from mltoolkit.model import Model
 from mltoolkit.quantization.config import QuantizationConfig
@@ -68,6 +72,30 @@ def test_every_layer_type_in_every_mode(name: str, mode: str) -> None:
     assert after < (1.1 if name == "embedding" else 1.0) * before, f"{after:.4f} calibrated, {before:.4f} from values"
 
 
+@pytest.mark.parametrize("mode", ["kmeans", "linear"])
+@pytest.mark.parametrize("name", ["convolution", "grouped deconvolution", "inner product of vectors"])
+def test_the_output_snr_is_that_of_the_stored_values(name: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    problems, weights = [], []
+
+    def keep_problem(*arguments: Any, **options: Any) -> Problem:
+        problems.append(make_problem(*arguments, **options))
+        return problems[-1]
+
+    def keep_weight(site: Site, *arguments: Any, **options: Any) -> CalibratedWeight:
+        weights.append((site, calibrate_weight(site, *arguments, **options)))
+        return weights[-1][1]
+
+    monkeypatch.setattr(layer, "make_problem", keep_problem)
+    monkeypatch.setattr(network, "calibrate_weight", keep_weight)
+    spec, shape = NETWORKS[name][0]()
+    calibrated(Model.from_spec(spec), shape, nbits=2, quantization_mode=mode)
+    ((problem,), ((site, result),)) = problems, weights
+    error = (site.matrix(result.values) - problem.target).astype(np.float64)
+    loss = np.einsum("goi,gij,goj->", error, problem.hessian.astype(np.float64), error)
+    # What the solver saw, before it stretched the grid, is 0.04 to 0.1 dB off.
+    assert result.output_snr_db == pytest.approx(10 * np.log10(problem.power.sum() / loss), abs=1e-3)
+
+
 @pytest.mark.parametrize("name", ["convolution", "grouped deconvolution", "inner product of vectors", "embedding"])
 def test_a_table_of_the_callers(name: str) -> None:
     spec, shape = NETWORKS[name][0]()
@@ -105,8 +133,8 @@ def test_a_bias_is_made_where_there_is_none() -> None:
     spec, shape = NETWORKS["grouped convolution"][0]()
     assert not spec.neuralNetwork.layers[0].convolution.hasBias
     result, _ = calibrated(Model.from_spec(spec), shape)
-    layer = result.rewriter.finish().spec.neuralNetwork.layers[0].convolution
-    assert layer.hasBias and len(layer.bias.floatValue) == 8 and any(layer.bias.floatValue)
+    convolution = result.rewriter.finish().spec.neuralNetwork.layers[0].convolution
+    assert convolution.hasBias and len(convolution.bias.floatValue) == 8 and any(convolution.bias.floatValue)
 
 
 def test_rows_of_an_embedding_that_are_never_looked_up_count_little() -> None:
