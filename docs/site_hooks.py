@@ -72,7 +72,9 @@ def command_reference() -> str:
             "|---|---|",
             *(f"| `{_cell(left)}` | {_cell(right)} |" for left, right in rows),
         ]
-        parts.append("\n".join([*head, *table]))
+        lines = [line for line in (command.epilog or "").splitlines()[1:] if line]
+        examples = ["```sh", *lines, "```", ""]
+        parts.append("\n".join([*head, *examples, *table]))
     return "\n\n".join(parts)
 
 

@@ -68,13 +68,18 @@ def load(source: Any, *, custom_layers: CustomLayers = (), function_name: str = 
             )
         return functions[function_name]
     name = Path(source).name if isinstance(source, (str, os.PathLike)) else ""
-    return Model(
+    model = Model(
         to_spec(source),
         name=name,
         custom_layers=custom_layers,
         weights_dir=weights_folder(source),
         function_name=function_name or getattr(source, "function_name", None) or "",
     )
+    if function_name and not model.function_names:
+        raise ArgumentError(
+            f"the model has no function {function_name!r}: only ML Programs have functions", fix="Leave the name out"
+        )
+    return model
 
 
 class Model(ModelDescription):

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from mltoolkit.errors import ArgumentError, did_you_mean
 from mltoolkit.formats.deployment import DEPLOYMENT_TARGETS
 
@@ -101,8 +103,19 @@ class ImageInput:
             raise ArgumentError(f"{self.color!r} is no color space", fix=did_you_mean(str(self.color), COLORS))
         if self.layout not in (None, "NCHW", "NHWC"):
             raise ArgumentError(f"{self.layout!r} is no layout", fix="Give NCHW or NHWC")
+        for name in ("scale", "bias"):
+            _check_factors(name, getattr(self, name))
         if self.size is not None and self.sizes:
             raise ArgumentError("an image has one size or several, not both", fix="Give either size or sizes")
+
+
+def _check_factors(name: str, given: object) -> None:
+    try:
+        finite = bool(np.isfinite(np.asarray(given, np.float64)).all())
+    except (TypeError, ValueError):
+        finite = False
+    if not finite:
+        raise ArgumentError(f"{name} is {given!r}", fix="Give a number, or one a channel")
 
 
 @dataclass(frozen=True)

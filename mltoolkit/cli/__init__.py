@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import typer
 
@@ -49,10 +50,11 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    _print_anything()
     try:
         app(standalone_mode=True)
     except MLToolkitError as error:
-        typer.echo(f"mltoolkit: {error}", err=True)
+        typer.echo(f"mltoolkit: {_said(error)}", err=True)
         sys.exit(1)
     except BrokenPipeError:
         # The reader of a pipe, such as head, has seen enough.
@@ -70,3 +72,20 @@ def main() -> None:
             err=True,
         )
         sys.exit(70)
+
+
+def _print_anything() -> None:
+    """What the terminal's or pipe's encoding lacks is printed as "?", rather than ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
+
+
+def _said(error: MLToolkitError) -> str:
+    """The error as someone at the command line can act on it."""
+    import typer.main
+
+    from mltoolkit.cli.option_names import in_options
+
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return in_options(error, typer.main.get_command(app), command)

@@ -1,4 +1,4 @@
-"""``mltoolkit quantize --calibrate PICTURES``: the options that calibration brings, and what they do."""
+"""``mltoolkit quantize --calibrate SAMPLES``: the options that calibration brings, and what they do."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Pictures = Annotated[
     str | None,
     typer.Option(
         "--calibrate",
-        metavar="PICTURES",
-        help="Quantize against what the layers compute on these pictures, which need no labels.",
+        metavar="SAMPLES",
+        help="Quantize against what the layers compute on these samples (as for compare), which need no labels.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -85,7 +85,7 @@ class CalibrateOptions:
         for option in fields(self)[1:]:
             if getattr(self, option.name) is not None:
                 raise ArgumentError(
-                    f"--{option.name.replace('_', '-')} needs pictures to measure with", fix="Give --calibrate PICTURES"
+                    f"--{option.name.replace('_', '-')} needs samples to measure with", fix="Give --calibrate SAMPLES"
                 )
 
     def plot_path(self, force: bool) -> Path | None:

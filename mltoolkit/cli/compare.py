@@ -1,4 +1,4 @@
-"""``mltoolkit compare A B DATA``"""
+"""``mltoolkit compare A B SAMPLES``"""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, free_path, import_custom_layers
+from mltoolkit.cli.options import Json, Layers, Samples, examples, free_path, given, import_custom_layers
 from mltoolkit.cli.printing import print_json
+
+_EXAMPLES = examples(
+    "mltoolkit compare model.mlmodel small.mlmodel pictures --min-agreement 0.95",
+    "mltoolkit compare model.mlmodel small.mlmodel pictures --report report.html",
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("compare")(compare)
+    app.command("compare", epilog=_EXAMPLES)(compare)
 
 
 def compare(
     full_precision_model: Annotated[str, typer.Argument(metavar="MODEL", help="The model taken for right.")],
     quantized_model: Annotated[str, typer.Argument(metavar="OTHER", help="The model measured against it.")],
-    sample_data: Annotated[str, typer.Argument(metavar="PICTURES", help="A folder of pictures, or one picture.")],
+    sample_data: Samples,
     crop: Annotated[str, typer.Option(help="How pictures are fitted: whole or center.")] = "whole",
     min_agreement: Annotated[
         float | None, typer.Option(help="Leave with exit code 3 when top-1 agreement (0 to 1) is lower.")
@@ -47,7 +52,7 @@ def compare(
     as_json: Json = False,
     custom_layers: Layers = None,
 ) -> None:
-    """Compare two models on a folder of pictures: top-1 agreement for classifiers, SNR and PSNR for the rest."""
+    """Compare two models on a folder of samples: top-1 agreement for classifiers, SNR and PSNR for the rest."""
     from mltoolkit.comparison import compare_layers, compare_models, comparison_page
     from mltoolkit.errors import ArgumentError, ComparisonError
     from mltoolkit.model import load
@@ -58,6 +63,7 @@ def compare(
     if plot is not None:
         _check_plot(plot, force)
     import_custom_layers(custom_layers)
+    given(sample_data, "SAMPLES")
     models = load(full_precision_model), load(quantized_model)
     if target is not None:
         page = comparison_page(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, free_path, import_custom_layers
+from mltoolkit.cli.options import Json, Layers, examples, free_path, import_custom_layers
 from mltoolkit.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 
 _FORMATS = {".mlmodel": "mlmodel", ".mlpackage": "mlpackage"}
 
+_EXAMPLES = examples(
+    "mltoolkit convert model.onnx -o model.mlpackage",
+    "mltoolkit convert model.keras -o model.mlmodel --image image --scale 1/255 --labels labels.txt",
+    "mltoolkit convert old.mlmodel -o new.mlpackage --target iOS16 --precision float16",
+    "mltoolkit convert model.mlpackage -o model.onnx",
+)
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("convert")(convert)
+    app.command("convert", epilog=_EXAMPLES)(convert)
 
 
 def convert(
@@ -36,8 +43,8 @@ def convert(
     target: Annotated[
         str | None,
         typer.Option(
-            "--minimum-deployment-target",
             "--target",
+            "--minimum-deployment-target",
             help="The oldest system that shall run it, such as iOS16 or macOS13.",
         ),
     ] = None,
@@ -89,18 +96,45 @@ def convert(
     custom_layers: Layers = None,
 ) -> None:
     """Convert a model to Core ML (or a Core ML model to ONNX) and check that it computes the same."""
-    from mltoolkit.cli.convert_options import read_arrays, read_hooks, read_inputs, read_pairs
+    from mltoolkit.cli.convert_options import (
+        read_arrays,
+        read_fixed_shapes,
+        read_hooks,
+        read_inputs,
+        read_pairs,
+        refuse_for_onnx,
+    )
     from mltoolkit.conversion.convert import convert as convert_model
-    from mltoolkit.errors import ArgumentError
+    from mltoolkit.errors import ArgumentError, did_you_mean
 
     path = free_path(output, force)
     import_custom_layers(custom_layers)
     if path.suffix.lower() == ".onnx":
         from mltoolkit.conversion.export import export_onnx
 
+        refuse_for_onnx(
+            format=format,
+            precision=None if precision == "float32" else precision,
+            target=target,
+            labels=labels,
+            predicted_feature_name=None if predicted_feature_name == "classLabel" else predicted_feature_name,
+            probabilities=probabilities,
+            image=image,
+            scale=None if scale == "1" else scale,
+            bias=None if bias == "0" else bias,
+            color=color,
+            layout=layout,
+            name=name,
+            hooks=hooks,
+            author=author,
+            license=license,
+            description=description,
+            model_version=model_version,
+        )
         exported = export_onnx(
             source,
             path,
+            input_shapes=read_fixed_shapes(input_shape or []),
             verify=verify,
             verification_inputs=read_arrays(verification_inputs),
             tolerance_db=tolerance_db,
@@ -113,6 +147,8 @@ def convert(
         raise ArgumentError(
             f"{output!r} is neither .mlmodel nor .mlpackage nor .onnx", fix="Give DST one of these suffixes"
         )
+    if kind not in _FORMATS.values():
+        raise ArgumentError(f"there is no format {kind!r}", fix=did_you_mean(kind, _FORMATS.values()))
     if _FORMATS.get(path.suffix.lower(), kind) != kind:
         raise ArgumentError(f"--format {kind} contradicts the name {path.name!r}", fix="Leave --format out")
     model = convert_model(

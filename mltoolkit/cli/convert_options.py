@@ -102,6 +102,14 @@ def read_inputs(
     """
     from mltoolkit.converters.mil.target import ArrayInput, ImageInput
 
+    for option, is_given in (
+        ("--scale", scale != "1"),
+        ("--bias", bias != "0"),
+        ("--color", color),
+        ("--layout", layout),
+    ):
+        if is_given and not images:
+            raise ArgumentError(f"{option} is for inputs that are pictures", fix="Say which with --image NAME")
     sizes = dict(_shape(text) for text in shapes)
     inputs: dict[str, ImageInput | ArrayInput] = {}
     for name in images:
@@ -118,6 +126,39 @@ def read_inputs(
     for name, shape in sizes.items():
         inputs[name] = ArrayInput(tuple(shape))
     return inputs or None
+
+
+def read_fixed_shapes(shapes: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
+    """``NAME=1,3,224,224`` each, for an .onnx file: an array's shape, or a picture's height and width.
+
+    Raises:
+        ArgumentError: a text cannot be read, or leaves a size open.
+    """
+    fixed = {}
+    for text in shapes:
+        name, shape = _shape(text)
+        if not all(isinstance(size, int) for size in shape):
+            raise ArgumentError(
+                f"{text!r} leaves sizes open", where="--input-shape", fix="Give whole numbers for .onnx"
+            )
+        fixed[name] = tuple(shape)
+    return fixed or None
+
+
+def refuse_for_onnx(**options: Any) -> None:
+    """Say which options an .onnx file has no use for, rather than leaving them out.
+
+    Args:
+        options: their values by name; those not given are None, "" or empty.
+
+    Raises:
+        ArgumentError: one is given.
+    """
+    for name, value in options.items():
+        if value:
+            raise ArgumentError(
+                f"--{name.replace('_', '-')} is for Core ML models, not for .onnx files", fix="Leave it out"
+            )
 
 
 def _shape(text: str) -> tuple[str, list[Any]]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from mltoolkit.cli.options import Json
+from mltoolkit.cli.options import Json, examples
 from mltoolkit.cli.printing import print_json, print_table
 from mltoolkit.markup.text import bytes_text
+
+_EXAMPLES = examples("mltoolkit demo")
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("demo")(demo)
+    app.command("demo", epilog=_EXAMPLES)(demo)
 
 
 def demo(as_json: Json = False) -> None:

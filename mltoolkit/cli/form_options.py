@@ -42,8 +42,8 @@ Unsigned = Annotated[
 Target = Annotated[
     str | None,
     typer.Option(
-        "--minimum-deployment-target",
         "--target",
+        "--minimum-deployment-target",
         metavar="iOS18",
         help="The oldest system that the model shall run on; raising it brings the forms of that system.",
         rich_help_panel=_PANEL,

@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from mltoolkit.cli.options import Function, Json, Layers, ModelPath, import_custom_layers
+from mltoolkit.cli.options import Function, Json, Layers, ModelPath, examples, import_custom_layers
 from mltoolkit.cli.printing import print_json
+
+_EXAMPLES = examples("mltoolkit inspect model.mlmodel", "mltoolkit inspect model.mlpackage --json")
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("inspect")(inspect)
+    app.command("inspect", epilog=_EXAMPLES)(inspect)
 
 
 def inspect(

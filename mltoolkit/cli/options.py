@@ -13,6 +13,14 @@ from mltoolkit.errors import ArgumentError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ModelPath = Annotated[str, typer.Argument(metavar="MODEL", help="A .mlmodel file or .mlpackage folder.")]
+Samples = Annotated[
+    str,
+    typer.Argument(
+        metavar="SAMPLES",
+        help="A folder of pictures or one picture; for models that take arrays, of .npz files with an array for each "
+        "input or .npy files for a single one, each with one sample or many along a further first axis.",
+    ),
+]
 Layers = Annotated[
     list[str] | None,
     typer.Option("--custom-layers", metavar="FILE", help="Python file that registers custom layers; may be repeated."),
@@ -22,16 +30,34 @@ Function = Annotated[
 ]
 
 
+def given(text: str | Path, name: str) -> str | Path:
+    """A path as it was given; "" is what an unset variable of a script leaves, not the current folder.
+
+    Raises:
+        ArgumentError: it is empty.
+    """
+    if not str(text):
+        raise ArgumentError(f"{name} is empty", fix="Give a path; . is the current folder")
+    return text
+
+
 def free_path(path: str | Path, force: bool, *, option: str = "--output") -> Path:
     """Where a command writes, found out before the long work.
 
     Raises:
-        ArgumentError: there is something already, which ``--force`` does not allow to be replaced.
+        ArgumentError: there is no such folder, or something already, which ``--force`` does not allow to be replaced.
     """
-    target = Path(path)
+    target = Path(given(path, option))
+    if not target.parent.is_dir():
+        raise ArgumentError("there is no such folder to write to", where=str(target), fix="Make it")
     if target.exists() and not force:
         raise ArgumentError(f"{str(path)!r} exists already", fix=f"Give another {option}, or --force to replace it")
     return target
+
+
+def examples(*lines: str) -> str:
+    """What stands below the help of a command: command lines that run."""
+    return "\n\n".join(("Examples:", *lines))
 
 
 def import_custom_layers(files: list[str] | None) -> None:

@@ -7,13 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from mltoolkit.cli.options import Function, Json, Layers, ModelPath, import_custom_layers
+from mltoolkit.cli.options import Function, Json, Layers, ModelPath, examples, given, import_custom_layers
 from mltoolkit.cli.printing import print_json, print_table
+
+_EXAMPLES = examples(
+    "mltoolkit predict model.mlmodel cat.jpg dog.jpg --top 3",
+    "mltoolkit predict model.mlpackage x=values.npy scale=0.5 -o outputs",
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("predict")(predict)
+    app.command("predict", epilog=_EXAMPLES)(predict)
 
 
 def predict(
@@ -26,7 +31,7 @@ def predict(
             "when the model has one required input; then several values are several predictions.",
         ),
     ] = None,
-    top: Annotated[int, typer.Option(help="Print this many of a classifier's classes.")] = 5,
+    top: Annotated[int, typer.Option(help="Print this many of a classifier's classes.", min=1)] = 5,
     save: Annotated[
         str | None, typer.Option("--output", "-o", help="Folder for image outputs (.png) and arrays (.npy).")
     ] = None,
@@ -39,11 +44,12 @@ def predict(
     from mltoolkit.model import load
 
     import_custom_layers(custom_layers)
+    folder = None if save is None else Path(given(save, "--output"))
     loaded = load(model, function_name=function)
     results: list[dict[str, Any]] = []
     for label, data in read_inputs(loaded, inputs or []):
         outputs = loaded.predict(data)
-        saved = save_outputs(outputs, Path(save), label) if save else {}
+        saved = save_outputs(outputs, folder, label) if folder else {}
         results.append({"input": label, "outputs": shown(loaded, outputs, top, whole=as_json), "files": saved})
     if as_json:
         print_json(results)

@@ -32,6 +32,12 @@ def read_inputs(model: Model, words: Sequence[str]) -> Iterator[tuple[str, dict[
         if len(named) != len(words):
             bare = next(word for word in words if word.partition("=")[0] not in features)
             raise ArgumentError(f"{bare!r} names no input", fix=f"The inputs are: {', '.join(map(repr, features))}")
+        names = [name for name, _ in named]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ArgumentError(
+                f"the input {twice!r} is given twice", fix="Leave one out; several predictions are several commands"
+            )
         yield ", ".join(words), {name: read_value(features[name], text) for name, text in named}
         return
     required = [feature for feature in model.inputs if not feature.optional]
@@ -53,7 +59,8 @@ def read_value(feature: Feature, text: str) -> Any:
         try:
             return np.load(text, allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise InputError(f"the array {text!r} cannot be read: {error}", where=where) from error
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"the array {text!r} cannot be read: {reason}", where=where) from error
     if isinstance(feature, ImageFeature):
         return text
     try:
@@ -114,5 +121,8 @@ def save_outputs(outputs: dict[str, Any], folder: Path, label: str) -> dict[str,
                 continue
             written[name] = str(path)
     except OSError as error:
-        raise ModelFileError(f"the outputs cannot be written: {error}", where=str(folder)) from error
+        reason = error.strerror or error
+        raise ModelFileError(
+            f"the outputs cannot be written: {reason}", where=str(folder), fix="Give a folder"
+        ) from error
     return written

@@ -14,8 +14,13 @@ _PIPE_WIDTH = 240
 
 
 def print_json(value: Any) -> None:
-    """Strict JSON on stdout."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Strict JSON on stdout; where that is not UTF-8, in ASCII, which every reader of JSON takes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, allow_nan=False)
+    typer.echo(text)
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Iterable[str] = ()) -> None:

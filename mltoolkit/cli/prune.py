@@ -6,15 +6,20 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, ModelPath, free_path
+from mltoolkit.cli.options import Json, ModelPath, examples, free_path
 from mltoolkit.cli.printing import print_json
 from mltoolkit.errors import ArgumentError
 from mltoolkit.markup.text import bytes_text
 
+_EXAMPLES = examples(
+    "mltoolkit prune model.mlpackage -o sparse.mlpackage --sparsity 0.75",
+    'mltoolkit prune model.mlpackage -o sparse.mlpackage --n-of-m 2:4 --only "conv*"',
+)
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("prune")(prune)
+    app.command("prune", epilog=_EXAMPLES)(prune)
 
 
 def prune(
@@ -45,8 +50,8 @@ def prune(
     minimum_deployment_target: Annotated[
         str | None,
         typer.Option(
-            "--minimum-deployment-target",
             "--target",
+            "--minimum-deployment-target",
             metavar="iOS18",
             help="The oldest system that the model shall run on.",
         ),

@@ -8,17 +8,23 @@ import typer
 
 from mltoolkit.cli import calibrate_options as calibration
 from mltoolkit.cli import form_options as forms
-from mltoolkit.cli.options import Json, Layers, ModelPath, free_path, import_custom_layers
+from mltoolkit.cli.options import Json, Layers, ModelPath, examples, free_path, given, import_custom_layers
 from mltoolkit.cli.printing import print_json
 from mltoolkit.markup.text import bytes_text
 
 # Modes that say the number of bits themselves.
 _WITHOUT_BITS = ("unique", "float16", "dequantization")
 
+_EXAMPLES = examples(
+    "mltoolkit quantize model.mlmodel -o small.mlmodel --nbits 8 --mode linear",
+    "mltoolkit quantize model.mlpackage -o small.mlpackage --nbits 4 --mode kmeans --target iOS18",
+    "mltoolkit quantize model.mlmodel -o small.mlmodel --calibrate pictures --max-bytes 700000",
+)
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("quantize")(quantize)
+    app.command("quantize", epilog=_EXAMPLES)(quantize)
 
 
 def quantize(
@@ -96,6 +102,8 @@ def quantize(
     from mltoolkit.quantization import quantize_weights
 
     target = free_path(output, force)
+    if mode in ("custom_lut", "custom"):
+        raise ArgumentError(f"the mode {mode!r} needs a Python function", fix="Call mlt.quantize_weights in Python")
     options = calibration.CalibrateOptions(
         calibrate, max_bytes, max_bits_per_weight, min_agreement, held_out, limit, seed, crop, plot
     )
@@ -113,7 +121,7 @@ def quantize(
         small = quantize_weights(
             source,
             8 if nbits is None and settings is None and mode not in _WITHOUT_BITS else nbits,
-            mode or "linear",
+            "linear" if mode is None else mode,
             per_channel=not per_tensor,
             include_biases=include_biases,
             include_normalization=include_normalization,
@@ -122,6 +130,7 @@ def quantize(
             **form_arguments,
         )
     else:
+        given(calibrate, "--calibrate")
         if include_biases or include_normalization:
             raise ArgumentError("calibration corrects biases; it quantizes weights alone", fix="Leave --include-… out")
         forms.check_for_calibration(form_arguments)

@@ -1,4 +1,4 @@
-"""``mltoolkit sweep MODEL PICTURES -o FOLDER``"""
+"""``mltoolkit sweep MODEL SAMPLES -o FOLDER``"""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, ModelPath, import_custom_layers
+from mltoolkit.cli.options import Json, Layers, ModelPath, Samples, examples, given, import_custom_layers
 from mltoolkit.cli.printing import print_json
+
+_EXAMPLES = examples(
+    "mltoolkit sweep model.mlmodel pictures -o sweep",
+    "mltoolkit sweep model.mlmodel pictures -o sweep --calibration other-pictures --bits 8,4,3,2",
+    "mltoolkit sweep model.mlmodel pictures -o sweep -m linear -m kmeans --keep-models",
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("sweep")(sweep)
+    app.command("sweep", epilog=_EXAMPLES)(sweep)
 
 
 def sweep(
     model: ModelPath,
-    sample_data: Annotated[str, typer.Argument(metavar="PICTURES", help="A folder of pictures, or one picture.")],
+    sample_data: Samples,
     output: Annotated[
         str,
         typer.Option(
@@ -40,7 +46,7 @@ def sweep(
     ] = None,
     calibration: Annotated[
         str | None,
-        typer.Option(metavar="PICTURES", help="What calibrated modes look at; other pictures than PICTURES."),
+        typer.Option(metavar="SAMPLES", help="What calibrated modes look at; others than those compared on."),
     ] = None,
     crop: Annotated[str, typer.Option(help="How pictures are fitted: whole or center.")] = "whole",
     keep_models: Annotated[
@@ -62,14 +68,15 @@ def sweep(
     from mltoolkit.sweeps import sweep as run_sweep
 
     import_custom_layers(custom_layers)
+    given(sample_data, "SAMPLES")
     try:
         report = run_sweep(
             model,
             sample_data,
-            output,
+            given(output, "--output"),
             modes=mode or None,
             bits=_numbers(bits) if bits is not None else None,
-            calibration_data=calibration,
+            calibration_data=None if calibration is None else given(calibration, "--calibration"),
             crop=crop,  # type: ignore[arg-type]  # sweep checks it
             keep_models=keep_models,
             plots=plots,

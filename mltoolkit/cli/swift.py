@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, ModelPath, import_custom_layers
+from mltoolkit.cli.options import Json, Layers, ModelPath, examples, given, import_custom_layers
 from mltoolkit.cli.printing import print_json
+
+_EXAMPLES = examples("mltoolkit swift model.mlmodel -o Layers")
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("swift")(swift)
+    app.command("swift", epilog=_EXAMPLES)(swift)
 
 
 def swift(
@@ -30,7 +32,7 @@ def swift(
     from mltoolkit.swift_package import write_swift_package
 
     import_custom_layers(custom_layers)
-    written = write_swift_package(load(model), output)
+    written = write_swift_package(load(model), given(output, "--output"))
     if as_json:
         print_json(
             {

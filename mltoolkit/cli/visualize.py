@@ -6,25 +6,30 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Function, Json, Layers, ModelPath, free_path, import_custom_layers
+from mltoolkit.cli.options import Function, Json, Layers, ModelPath, examples, free_path, import_custom_layers
 from mltoolkit.cli.printing import print_json
 from mltoolkit.markup.text import bytes_text, shown
+
+_EXAMPLES = examples(
+    "mltoolkit visualize model.mlmodel -o model.html",
+    "mltoolkit visualize small.mlmodel -o small.html --original model.mlmodel",
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    app.command("visualize")(visualize)
+    app.command("visualize", epilog=_EXAMPLES)(visualize)
 
 
 def visualize(
     model: ModelPath,
     output: Annotated[str, typer.Option("--output", "-o", help="The .html file to write.")],
     original: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--original", metavar="MODEL", help="The model before quantization: shows what each weight has lost."
         ),
-    ] = "",
+    ] = None,
     function: Function = "",
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output.")] = False,
     as_json: Json = False,
@@ -36,7 +41,7 @@ def visualize(
 
     free_path(output, force)
     import_custom_layers(custom_layers)
-    before = load(original) if original else None
+    before = load(original) if original is not None else None
     page = make(load(model, function_name=function), output, compared_with=before)
     size = len(page.html.encode())
     if as_json:

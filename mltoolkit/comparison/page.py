@@ -83,9 +83,13 @@ class ComparisonPage:
             ModelFileError: a file cannot be written.
         """
         target = check_page_path(path)
-        page = self.to_html().encode()
-        figures = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False).encode()
-        for file, data in ((target, page), (target.with_suffix(".json"), figures)):
+        # Names of files that are not UTF-8: what a backslash makes of them is right in JSON too.
+        page = self.to_html().encode(errors="backslashreplace")
+        figures = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        for file, data in (
+            (target, page),
+            (target.with_suffix(".json"), figures.encode(errors="backslashreplace")),
+        ):
             try:
                 write_atomically(file, data)
             except OSError as error:

@@ -12,7 +12,15 @@ from typing import Any
 from mltoolkit.conversion.first_difference import difference_error
 from mltoolkit.conversion.imported import Imported
 from mltoolkit.conversion.open_sizes import with_default_sizes
-from mltoolkit.conversion.options import Inputs, InputShapes, Options, checked_names, target_of
+from mltoolkit.conversion.options import (
+    Inputs,
+    InputShapes,
+    Options,
+    checked_names,
+    checked_seed,
+    checked_tolerance,
+    target_of,
+)
 from mltoolkit.conversion.report_making import StopWatch, make_report
 from mltoolkit.conversion.sources import Source, SourceKind, recognise_source
 from mltoolkit.conversion.verification import NOTHING_VERIFIED, verify
@@ -127,8 +135,8 @@ def convert(
         custom_layers=custom_layers,
         verify=verify,
         verification_inputs=verification_inputs,
-        tolerance_db=_checked_tolerance(tolerance_db),
-        seed=seed,
+        tolerance_db=checked_tolerance(tolerance_db),
+        seed=checked_seed(seed),
     )
     return convert_source(recognise_source(source), options)
 
@@ -178,13 +186,11 @@ _OPENERS: dict[SourceKind, tuple[str, str]] = {
 }
 
 
-def _checked_tolerance(given: float | None) -> float | None:
-    if given is not None and (isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0):
-        raise ArgumentError(f"tolerance_db is {given!r}", fix="Give decibels, such as 60")
-    return given
-
-
 def _text(name: str, given: Any) -> str:
     if not isinstance(given, str):
         raise ArgumentError(f"{name} is a text, not {given!r}")
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentError(f"{name} holds what is no character: {given!r}", fix="Give text in UTF-8") from error
     return given

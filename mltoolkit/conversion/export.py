@@ -18,6 +18,7 @@ from mltoolkit.conversion.array_check import DEFAULT_TOLERANCE, check_arrays
 from mltoolkit.conversion.imported import Arrays
 from mltoolkit.conversion.index_limits import index_limit
 from mltoolkit.conversion.onnx_session import open_session, run_session
+from mltoolkit.conversion.options import checked_seed, checked_tolerance
 from mltoolkit.conversion.report import ConversionReport, OutputCheck
 from mltoolkit.conversion.report_making import StopWatch
 from mltoolkit.conversion.samples import Case, SourceInput, given_cases, seeded_cases
@@ -65,11 +66,13 @@ def export_onnx(
         The report.
 
     Raises:
+        ArgumentError: an argument is wrong.
         ModelFileError: the model cannot be read, or the file not be written.
         UnsupportedModelError: the model cannot be expressed in ONNX.
         VerificationError: the file computes something else; it stays where it was written.
     """
     watch = StopWatch()
+    tolerance_db, seed = checked_tolerance(tolerance_db), checked_seed(seed)
     with watch.step("import"):
         source = load(model)
         graph, notes = _graph(source, input_shapes)

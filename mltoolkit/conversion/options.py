@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from mltoolkit.converters.hooks import HookSet
 from mltoolkit.converters.mil.target import (
     ArrayInput,
@@ -138,6 +140,30 @@ def _as_list(labels: Any) -> list[Any]:
             f"class_labels is {labels!r}", fix="Give a list of texts or numbers, or the path of a text file"
         )
     return [label.item() if hasattr(label, "item") else label for label in labels]
+
+
+def checked_tolerance(given: Any) -> float | None:
+    """The lowest ratio in decibels that is asked for; None for the precision's default.
+
+    Raises:
+        ArgumentError: it is no such number.
+    """
+    if given is None:
+        return None
+    if isinstance(given, (bool, np.bool_)) or not isinstance(given, (int, float, np.number)) or not given > 0:
+        raise ArgumentError(f"tolerance_db is {given!r}", fix="Give decibels, such as 60")
+    return float(given)
+
+
+def checked_seed(given: Any) -> int:
+    """The seed of random values.
+
+    Raises:
+        ArgumentError: it is no whole number, or below 0.
+    """
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or given < 0:
+        raise ArgumentError(f"seed is {given!r}", fix="Give a whole number from 0 on")
+    return int(given)
 
 
 def _target_name(wanted: Any) -> str | None:

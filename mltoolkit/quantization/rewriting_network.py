@@ -33,6 +33,11 @@ from mltoolkit.quantization.slots import Form, WeightSlot
 # The specification version that first allowed a way to store weights (Core ML of iOS 11.2 and 12).
 _FLOAT16_VERSION, _CODES_VERSION = 2, 3
 
+_PROGRAMS_ONLY = Lack(
+    "neural networks have one scale or table for a weight, or a scale a channel",
+    "Leave out granularity=, cluster_dim= and per_channel_scale=, or convert the model to an ML Program: mlt.convert",
+)
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -85,6 +90,9 @@ class NetworkRewriter:
 
     def obstacle(self, slot: WeightSlot, form: Form) -> str:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        return self._own_obstacle(slot, form) or (_PROGRAMS_ONLY.reason if _for_programs(form) else "")
+
+    def _own_obstacle(self, slot: WeightSlot, form: Form) -> str:
         field = self._place(slot).field
         if field.storage is Storage.PRIVATE:
             return "a custom layer reads these bytes itself"
@@ -105,15 +113,13 @@ class NetworkRewriter:
             return ""
         if field.storage is Storage.FLOATS:
             return "Core ML takes no codes here; 16 bits are possible"
-        if form.block_size or form.group_size or form.cluster_dim > 1 or form.channel_scale:
-            return "neural networks have one scale or table for all, or a scale a channel"
         if field.counted and packed_size(field.count, form.nbits) * 8 // form.nbits != field.count:
             return f"its length could not be told from codes of {form.nbits} bits"
         return ""
 
     def lacking(self, slot: WeightSlot, form: Form) -> Lack | None:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
-        return None
+        return _PROGRAMS_ONLY if _for_programs(form) and not self._own_obstacle(slot, form) else None
 
     def size(self, slot: WeightSlot, form: Form) -> int:
         """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
@@ -235,3 +241,8 @@ def _form(params: Any) -> Form | None:
         (np.abs(bias + (1 << (bits - 1)) * scale.astype(np.float64)) <= 1e-6 * np.abs(bias)).all()
     )
     return Form("linear", bits, per_channel=scale.size > 1, symmetric=symmetric)
+
+
+def _for_programs(form: Form) -> bool:
+    """Whether only ML Programs have a form: blocks, groups, vectors, or tables with scales."""
+    return bool(form.block_size or form.group_size or form.cluster_dim > 1 or form.channel_scale)

@@ -107,6 +107,8 @@ def sweep(
     sample_data, calibration_data = read_again(sample_data), read_again(calibration_data)
     stream = open_samples(sample_data, reference.inputs)
     samples = list(stream.samples)
+    if any(recipe.calibrated for recipe in recipes):
+        _check_readable(calibration_data, reference, crop)
     target = _make_folder(Path(folder))
     job = Job(
         reference=RememberedModel(reference),
@@ -122,7 +124,9 @@ def sweep(
     keys = {recipe: row_key(recipe, *digest, crop) for recipe in recipes}
     rows = _measure_all(job, keys, workers or available_cores(), progress)
     if all(row.error for row in rows):
-        raise ComparisonError(f"not one recipe could be applied; the first, {rows[0].name}: {rows[0].error}")
+        raise ComparisonError(
+            f"not one recipe could be applied; the first, {rows[0].name}: {rows[0].error.rstrip('.')}"
+        )
     name = reference.name or (os.fsdecode(model) if isinstance(model, str | os.PathLike) else reference.kind)
     report = SweepReport(
         model=name,
@@ -187,6 +191,23 @@ def _check_recipes(recipes: Sequence[Recipe], calibration_data: Any) -> None:
         raise ArgumentError(
             f"{wanting[0]!r} needs calibration data", fix="Give calibration_data: pictures other than those compared on"
         )
+
+
+def _check_readable(calibration_data: Any, model: Model, crop: Crop) -> None:
+    """Raise where no sample can be read, before the long work; unreadable ones among others are left out."""
+    from mltoolkit.calibration.feeds import stage_feeds
+
+    stream = open_samples(calibration_data, model.inputs)
+    first: ComparisonError | None = None
+    for sample in stream.samples:
+        try:
+            stage_feeds(model, [sample.value], crop=crop)
+        except ComparisonError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise ComparisonError(first.what, where=stream.source, fix=first.fix) from first
 
 
 def _digest(calibration_data: Any, model: Model) -> str:

@@ -114,7 +114,7 @@ def _add(digest: _Hash, value: Any, where: str) -> None:
     elif isinstance(value, os.PathLike) or (isinstance(value, str) and Path(value).is_file()):
         _add_file(digest, Path(value))
     elif isinstance(value, str | bytes):
-        data = value.encode() if isinstance(value, str) else value
+        data = value.encode(errors="surrogatepass") if isinstance(value, str) else value
         digest.update(f"text {len(data)}:".encode() + data)
     elif isinstance(value, Image.Image):
         digest.update(f"picture {value.mode} {value.size}:".encode() + value.tobytes())

@@ -131,9 +131,10 @@ class SweepReport:
         Raises:
             ModelFileError: a file cannot be written.
         """
+        # Names of files that are not UTF-8: what a backslash makes of them is right in JSON too.
         for name, text in (("sweep.csv", self.to_csv()), ("sweep.json", self.to_json())):
             try:
-                write_atomically(self.folder / name, text.encode())
+                write_atomically(self.folder / name, text.encode(errors="backslashreplace"))
             except OSError as error:
                 raise ModelFileError(f"the table cannot be written: {error.strerror}", where=name) from error
 

@@ -80,8 +80,8 @@ def test_settings_of_a_model_do_the_same_again(run: Run, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--max-bytes", 9_000), "--max-bytes needs pictures to measure with. Give --calibrate PICTURES"),
-        (("--plot", "c.png"), "--plot needs pictures"),
+        (("--max-bytes", 9_000), "--max-bytes needs samples to measure with. Give --calibrate SAMPLES"),
+        (("--plot", "c.png"), "--plot needs samples"),
         (FEW, "nothing says how small the model shall be"),
         ((*FEW, "--nbits", 4, "--max-bytes", 9_000), "nbits and max_bytes are given"),
         ((*FEW, "--max-bytes", 100), "the smallest reachable takes 6,4"),
