@@ -34,7 +34,7 @@ JOBS = {
     "demo": "quantize the embedded digit classifier at 8 to 1 bits and print the agreement table",
     "test": "run the tests (arguments go to pytest)",
     "conformance": "Apple's own tests (arguments go to tests/apple/run.py; --subset for a quick sample)",
-    "check": "ruff, mypy, the documentation site, the news: what a change must pass besides the tests",
+    "check": "ruff, mypy, the documentation site, the news, the workflow: what a change must pass besides the tests",
     "docs": "build the documentation site in build/site (arguments go to mkdocs build)",
     "wheel": "build sdist and wheel, install the wheel into an environment of its own, test it there",
     "install": "only make the environment",
@@ -107,6 +107,8 @@ def main() -> None:
         run(python, "-m", "mypy", *rest)
         run(python, "-m", "mkdocs", "build", "--strict", "--quiet")
         run(python, "-m", "towncrier", "build", "--draft", "--version", "next")
+        schema = ("--builtin-schema", "vendor.github-workflows")
+        run(python, "-m", "check_jsonschema", *schema, *sorted((PROJECT / ".github" / "workflows").glob("*.yml")))
     elif arguments.job == "docs":
         run(python, "-m", "mkdocs", "build", "--strict", *rest)
         print(f"The first page: {PROJECT / 'build' / 'site' / 'index.html'}")

@@ -48,6 +48,7 @@ def build() -> Path:
     for folder in (DISTRIBUTIONS, BUILD / "lib"):
         shutil.rmtree(folder, ignore_errors=True)
     run(sys.executable, "-m", "build", "--outdir", DISTRIBUTIONS, ".")
+    run(sys.executable, "-m", "twine", "check", "--strict", *sorted(DISTRIBUTIONS.iterdir()))
     (wheel,) = DISTRIBUTIONS.glob("*.whl")
     return wheel
 

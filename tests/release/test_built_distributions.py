@@ -45,18 +45,21 @@ def test_the_sdist_is_the_checkout(distributions: Path, tracked: set[str]) -> No
 
 def test_the_wheel_is_the_packages(distributions: Path, tracked: set[str], project: Path) -> None:
     (path,) = distributions.glob("*.whl")
-    names = set(zipfile.ZipFile(path).namelist())
+    wheel = zipfile.ZipFile(path)
     homes = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-dir"]
     folders = {folder: name.replace(".", "/") for name, folder in homes.items()} | {"mltoolkit": "mltoolkit"}
-    expected = set()
+    expected = {}
     for name in tracked:
         folder, _, rest = name.partition("/")
         if folder in folders and not rest.startswith("photographs/"):
-            expected.add(f"{folders[folder]}/{rest}")
-    packed = {name for name in names if ".dist-info/" not in name}
-    assert not expected - packed, f"the wheel lacks {sorted(expected - packed)[:10]}"
-    assert not packed - expected, f"the wheel also holds {sorted(packed - expected)[:10]}"
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+            expected[f"{folders[folder]}/{rest}"] = name
+    packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert not expected.keys() - packed, f"the wheel lacks {sorted(expected.keys() - packed)[:10]}"
+    assert not packed - expected.keys(), f"the wheel also holds {sorted(packed - expected.keys())[:10]}"
+    # It was built from the sdist: so that holds the same bytes as well.
+    differing = [name for name, home in expected.items() if wheel.read(name) != (project / home).read_bytes()]
+    assert not differing, f"not what the checkout holds: {sorted(differing)[:10]}"
+    assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
 
 
 def test_both_have_the_same_version(distributions: Path) -> None:

@@ -56,6 +56,13 @@ def test_the_command_is_there(tmp_path: Path) -> None:
 
 
 @installed
+def test_the_package_runs(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mltoolkit", "--version"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == mltoolkit.__version__
+
+
+@installed
 def test_type_checkers_see_the_types(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     (tmp_path / "use.py").write_text(

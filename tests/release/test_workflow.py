@@ -35,6 +35,17 @@ def test_every_python_on_every_system(workflow: dict[str, Any], project: Path) -
     assert set(workflow["jobs"]["wheel"]["strategy"]["matrix"]["os"]) == SYSTEMS
 
 
+def test_actions_are_pinned_and_get_no_credentials(workflow: dict[str, Any]) -> None:
+    """A tag can be moved to other code; a token that stays in .git/config can be read by every later step."""
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        for step in job["steps"]:
+            if "uses" in step:
+                assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+
+
 def test_its_commands_exist(workflow: dict[str, Any], project: Path) -> None:
     everything = "\n".join(commands(job) for job in workflow["jobs"].values())
     text = (project / "develop.py").read_text(encoding="utf-8")
