@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from headless_browser import headless_browser
 
 import mltoolkit as mlt
 from mltoolkit.comparison import ComparisonPage
@@ -31,14 +32,8 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[ComparisonPage,
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-    found = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
-    if found is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
+    with headless_browser() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,8 +57,8 @@ class _Binding(ctypes.Structure):
 
 
 def compiler() -> str | None:
-    """g++, where there is one."""
-    return shutil.which("g++")
+    """g++, where there is one whose libraries Python loads; those of Windows' need others that Python does not find."""
+    return None if sys.platform == "win32" else shutil.which("g++")
 
 
 class Kernels:

@@ -1,31 +1,22 @@
-"""A browser for the pages: Debian's chromium, driven by Playwright."""
+"""A browser for the pages: Chromium or Chrome, driven by Playwright."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from headless_browser import headless_browser
 
 from mltoolkit.visualization import Visualization
-
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A headless Chromium; the test is skipped where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-    found = next((path for path in map(shutil.which, _NAMES) if path), None)
-    if found is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        # As root, in a container, there is no sandbox and little shared memory.
-        started = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"])
+    with headless_browser() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ By hand, one seed with its traceback:
 
 from __future__ import annotations
 
+import contextlib
 import random
-import resource
 import sys
 import time
 import traceback
@@ -168,7 +168,10 @@ def main(arguments: list[str]) -> None:
     import logging
 
     logging.disable(logging.CRITICAL)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with contextlib.suppress(ImportError, ValueError, OSError):  # systems without this limit
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     numbers = [int(word) for word in arguments]
     if len(numbers) == 1:
         data, description = mutated(numbers[0])
