@@ -45,7 +45,8 @@ def main() -> int:
     if options.child:
         print(json.dumps(measure(options.child)))
         return 0
-    kept = Results("keras_applications", fresh=options.fresh, packages=("keras", "torch", "jax"))
+    file = "keras_applications_quick" if options.quick else "keras_applications"
+    kept = Results(file, fresh=options.fresh, packages=("keras", "torch", "jax"))
     names = options.architectures or (["MobileNetV2"] if options.quick else architecture_names())
     with measured(options, "keras-applications.md", markdown=True, kept=kept.take_conditions):
         results = {name: kept.measure(name, lambda name=name: run_child(name)) for name in names}
