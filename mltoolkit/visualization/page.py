@@ -12,7 +12,7 @@ from typing import Any
 from mltoolkit.markup.colours import DARK, FAMILIES, LIGHT, variables
 from mltoolkit.markup.text import escaped
 
-_SCRIPTS = ("drawing.js", "panel.js", "control.js")
+_SCRIPTS = ("drawing.js", "panel.js", "address.js", "saving.js", "control.js")
 
 _PAGE = """<!doctype html>
 <html lang="en" data-theme="auto">
@@ -38,6 +38,7 @@ _PAGE = """<!doctype html>
 <button id="percent" type="button" aria-label="Actual size">100 %</button>
 <button id="in" type="button" aria-label="Larger">+</button>
 <button id="all" type="button">Fit</button>
+<button id="save" type="button" aria-label="Save the graph as SVG">SVG</button>
 <button id="theme" type="button" aria-label="Colours: automatic, light or dark">◐ auto</button>
 </div>
 </header>

@@ -217,9 +217,10 @@ function begin() {
   show();
 }
 begin();
+openAddress();
 new ResizeObserver(() => {
   drawMap();
-  if (untouched) begin();
+  if (untouched && chosen === null) begin();
   else showOnMap();
 }).observe(stage);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawMap());

@@ -13,6 +13,12 @@ function make(tag, attributes, ...children) {
 function draw(tag, attributes, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
+// Long names break after marks and before capitals rather than anywhere.
+function soft(text) {
+  const parts = text.split(/(?<=[_/.:])(?=[^_/.:])|(?<=[a-z])(?=[A-Z])/), pieces = [parts[0]];
+  for (const part of parts.slice(1)) pieces.push(document.createElement("wbr"), part);
+  return pieces;
+}
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
     if (value !== undefined && value !== false) element.setAttribute(name, value);

@@ -4,14 +4,14 @@ let chosen = null;
 
 function rows(pairs) {
   return make("table", { class: "facts" }, make("tbody", {}, ...pairs.map(([name, value]) =>
-    make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value)))));
+    make("tr", {}, make("th", { scope: "row" }, ...soft(name)), make("td", {}, value)))));
 }
 function part(title, ...content) {
   return make("section", {}, make("h3", {}, title), ...content);
 }
 function link(index) {
   const node = data.nodes[index];
-  const button = make("button", { class: "link", type: "button" }, node.n || node.t);
+  const button = make("button", { class: "link", type: "button" }, ...soft(node.n || node.t));
   button.addEventListener("click", () => { choose(index); center(node); });
   return button;
 }
@@ -55,7 +55,7 @@ function histogram(weight) {
   }
   picture.append(draw("path", { class: "axis", d: `M0 ${height}H${width}` }),
     draw("text", { x: 0, y: height + 15 }, String(figures.lo)),
-    draw("text", { x: width, y: height + 15, "text-anchor": "end" }, String(figures.hi)));
+    draw("text", { x: width, y: height + 15, "text-anchor": "end" }, figures.hi > figures.lo ? String(figures.hi) : ""));
   if (figures.lo < 0 && figures.hi > 0) {
     const zero = place(0);
     picture.append(draw("path", { class: "zero", d: `M${zero} 0V${height}` }));
@@ -88,7 +88,7 @@ function weightPart(weight) {
 function valueTable(title, edges, end) {
   const head = make("tr", {}, ...["value", "shape", end === "a" ? "from" : "to"].map((text) => make("th", { scope: "col" }, text)));
   const body = edges.slice(0, 200).map((edge) => make("tr", {},
-    make("td", {}, edge.v), make("td", { class: "shape" }, edge.s), make("td", {}, link(edge[end]))));
+    make("td", {}, ...soft(edge.v)), make("td", { class: "shape" }, edge.s), make("td", {}, link(edge[end]))));
   return part(title, make("table", { class: "values" }, make("thead", {}, head), make("tbody", {}, ...body)));
 }
 
@@ -96,7 +96,7 @@ function layerPanel(node) {
   const parts = [];
   const back = make("button", { type: "button", class: "close", "aria-label": "Close, back to the model" }, "✕");
   back.addEventListener("click", () => leave());
-  parts.push(make("header", {}, back, make("h2", { id: "panel-title", tabindex: "-1" }, node.n || "(without name)"),
+  parts.push(make("header", {}, back, make("h2", { id: "panel-title", tabindex: "-1" }, ...soft(node.n || "(without name)")),
     make("p", {}, make("span", { class: `chip f-${node.f}` }, node.v ? `${node.t} · ${node.v}` : node.t),
       ...around(node).map((index, place) => make("span", { class: "small" }, place ? " › " : " in ", link(index))))));
   if (node.c) {
@@ -113,7 +113,7 @@ function layerPanel(node) {
 }
 
 function modelPanel() {
-  const parts = [make("header", {}, make("h2", { id: "panel-title", tabindex: "-1" }, data.title), make("p", { class: "small" }, data.subtitle))];
+  const parts = [make("header", {}, make("h2", { id: "panel-title", tabindex: "-1" }, ...soft(data.title)), make("p", { class: "small" }, data.subtitle))];
   for (const remark of data.remarks) parts.push(make("p", { class: "remark" }, remark));
   if (data.functions.length) {
     parts.push(part("Functions", make("table", { class: "values" }, make("tbody", {}, ...data.functions.map(([index, size]) =>
@@ -170,7 +170,7 @@ function choose(index) {
     mark(index, true);
     setCurrent(index);
   }
-  document.body.classList.toggle("with-layer", index !== null);
+  writeAddress();
   showPanel();
 }
 
