@@ -21,7 +21,6 @@ from mltoolkit.converters.mil.labels import ClassNames, check_count, class_names
 from mltoolkit.converters.mil.naming import names_of, reserved_names
 from mltoolkit.converters.mil.neural_network import finish_network
 from mltoolkit.converters.mil.quiet import quiet_coremltools
-from mltoolkit.converters.mil.stored_codes import with_system_for_codes
 from mltoolkit.converters.mil.target import CoreMLTarget
 from mltoolkit.converters.source_model import SourceModel
 from mltoolkit.errors import MLToolkitError, UnsupportedModelError
@@ -71,7 +70,6 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
     """
     source = _with_decoded_weights(source)
     target, notes = with_needed_target(source.model, target)
-    target, more_notes = with_system_for_codes(source.model, target)
     interface = declare_interface(source.model.graph, target)
     names = class_names(target.classifier, interface) if target.classifier is not None else None
     declared = {item.name for item in interface.inputs} | {item.name for item in interface.outputs}
@@ -94,7 +92,7 @@ def write_core_ml(source: SourceModel, target: CoreMLTarget) -> WrittenModel:
             raise
         finally:
             forget_codes(source.model)
-    return WrittenModel(_in_our_classes(spec), weights, interface.renamed, operations, notes + more_notes)
+    return WrittenModel(_in_our_classes(spec), weights, interface.renamed, operations, notes)
 
 
 def _with_decoded_weights(source: SourceModel) -> SourceModel:

@@ -6,6 +6,7 @@
 4. ``Cast(float16)`` to float32                                      the float16 number
 
 All inputs are constants. Kept as they are they would be folded into numbers of which nobody knows that they were codes.
+Scales may be float16: the decoded weight is float32 all the same, as all of them in the hub.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _CODES = {
     ir.DataType.UINT4: (4, False),
     ir.DataType.INT4: (4, True),
 }
+_SCALES = (np.float32, np.float16)
 _Decoded = tuple[NDArray[np.float32], QuantizationRecord]
 
 
@@ -112,8 +114,9 @@ def _dequantize(node: ir.Node) -> _Decoded | None:
     codes, scale, zero_point = (_constant(node, index) for index in range(3))
     if source is None or codes is None or scale is None or codes.size < _MIN_ELEMENTS or source.dtype not in _CODES:
         return None
-    if (len(node.inputs) > 2 and node.inputs[2] is not None and zero_point is None) or scale.dtype != np.float32:
+    if (len(node.inputs) > 2 and node.inputs[2] is not None and zero_point is None) or scale.dtype not in _SCALES:
         return None
+    scale = scale.astype(np.float32)
     bits, signed = _CODES[source.dtype]
     factor = _for_blocks(node, scale, codes.shape)
     shift = np.zeros_like(scale) if zero_point is None else zero_point.astype(np.float32)

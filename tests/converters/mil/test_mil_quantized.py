@@ -127,6 +127,26 @@ def test_the_system_that_keeps_codes_is_chosen_when_none_is_given() -> None:
     assert any("iOS16" in note for note in written.notes), written.notes
 
 
+def test_codes_with_float16_scales_stay_codes() -> None:
+    rows, columns = 32, 24
+    constants = {"w": codes(np.int8, rows, columns), "s": RNG.uniform(0.01, 0.02, columns).astype(np.float16)}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "s"], ["d"], axis=1),
+        helper.make_node("Cast", ["x"], ["half"], to=TensorProto.FLOAT16),
+        helper.make_node("MatMul", ["half", "d"], ["product"]),
+        helper.make_node("Cast", ["product"], ["y"], to=TensorProto.FLOAT),
+    ]
+    feeds = {"x": random(3, rows)}
+    exact = feeds["x"] @ (constants["w"] * constants["s"].astype(np.float32))
+    # The source rounds inputs, weights and sums to float16; what is written here rounds none of them.
+    checked = check_onnx(graph(nodes, feeds, constants), feeds, expected={"y": exact})
+    assert checked["mlpackage"].written.operations["constexpr_affine_dequantize"] == 1
+    assert any("iOS16" in note for note in checked["mlpackage"].written.notes)
+    (layer,) = (layer for layer in checked["mlmodel"].written.spec.neuralNetwork.layers if layer.name == "product")
+    size = len(layer.SerializeToString())
+    assert size < 2 * rows * columns, f"{size} bytes for {rows * columns} codes of 8 bits"
+
+
 def test_a_quantized_convolution_as_a_neural_network() -> None:
     model, feeds = qdq_convolution(np.int8)
     check_onnx(model, feeds, formats=["mlmodel"], minimum=45)
