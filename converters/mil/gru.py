@@ -16,6 +16,7 @@ import numpy as np
 from mltoolkit.converters.mil.recurrent import (
     Sequences,
     clipped,
+    each_direction,
     gate_blocks,
     initial_state,
     outputs_of,
@@ -23,7 +24,6 @@ from mltoolkit.converters.mil.recurrent import (
     projected,
     projection,
     read_sequences,
-    reversed_steps,
     run_steps,
     split_gates,
 )
@@ -43,19 +43,15 @@ def write_gru(node: NodeContext) -> Any:
     defaults = ("Sigmoid", "Tanh") if node.op_type == "GRU" else ("Tanh",)
     activations = read_activations(node, defaults, len(sequences.ways))
     states = initial_state(node, 5, sequences)
-    results = []
-    for number, backward in enumerate(sequences.ways):
-        x = reversed_steps(node, sequences.x, sequences) if backward else sequences.x
+    steps = _gru_steps if node.op_type == "GRU" else _rnn_steps
+
+    def run(x: Any, number: int) -> list[Any]:
         names = [activation.native(node.is_network) for activation in activations[number]]
         if None not in names and _is_native(node, sequences, activations[number]):
-            result = _native(node, x, states[number], number, [name or "" for name in names])
-        else:
-            steps = _gru_steps if node.op_type == "GRU" else _rnn_steps
-            result = steps(node, sequences, x, states[number], number, activations[number])
-        if backward:
-            result[0] = reversed_steps(node, result[0], sequences)
-        results.append(result)
-    return outputs_of(node, sequences, results)
+            return _native(node, x, states[number], number, [name or "" for name in names])
+        return steps(node, sequences, x, states[number], number, activations[number])
+
+    return outputs_of(node, sequences, each_direction(node, sequences, run))
 
 
 def _is_native(node: NodeContext, sequences: Sequences, activations: Sequence[Activation]) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from mltoolkit.converters.mil.recurrent import (
     Sequences,
     clipped,
+    each_direction,
     gate_blocks,
     initial_state,
     outputs_of,
@@ -25,7 +26,6 @@ from mltoolkit.converters.mil.recurrent import (
     projected,
     projection,
     read_sequences,
-    reversed_steps,
     run_steps,
     split_gates,
 )
@@ -49,14 +49,11 @@ def write_lstm(node: NodeContext) -> Any:
     if constant and plain and None not in names and all(name == names[0] for name in names):
         assert names[0] is not None
         return outputs_of(node, sequences, _native(node, sequences, states, names[0]))
-    results = []
-    for number, backward in enumerate(sequences.ways):
-        x = reversed_steps(node, sequences.x, sequences) if backward else sequences.x
-        result = _steps(node, sequences, x, states[number], number, activations[number])
-        if backward:
-            result[0] = reversed_steps(node, result[0], sequences)
-        results.append(result)
-    return outputs_of(node, sequences, results)
+
+    def run(x: Any, number: int) -> list[Any]:
+        return _steps(node, sequences, x, states[number], number, activations[number])
+
+    return outputs_of(node, sequences, each_direction(node, sequences, run))
 
 
 def _native_names(node: NodeContext, activations: Sequence[Activation]) -> dict[str, str] | None:
@@ -71,33 +68,21 @@ def _native(
 ) -> list[list[Any]]:
     """MIL's own operation."""
     both = len(sequences.ways) == 2
-    backward = sequences.ways == (True,)
-    weights: dict[str, Any] = _weights(node, 0, "")
-    if both:
-        weights |= _weights(node, 1, "_back")
-    x = reversed_steps(node, sequences.x, sequences) if backward else sequences.x
-    first = [_side_by_side(node, [state[index] for state in states]) for index in range(2)]
-    outputs = node.mb.lstm(
-        x=x,
-        initial_h=first[0],
-        initial_c=first[1],
-        direction="bidirectional" if both else "forward",
-        output_sequence=True,
-        **weights,
-        **names,
+    weights = _weights(node, 0, "") | (_weights(node, 1, "_back") if both else {})
+    hidden, cell = (
+        node.mb.concat(values=of_ways, axis=1) if both else of_ways[0] for of_ways in zip(*states, strict=True)
     )
-    if backward:
-        outputs = (reversed_steps(node, outputs[0], sequences), *outputs[1:])
+
+    def run(x: Any, _number: int = 0) -> Sequence[Any]:
+        direction = "bidirectional" if both else "forward"
+        given = {"x": x, "initial_h": hidden, "initial_c": cell, "direction": direction, "output_sequence": True}
+        outputs: Sequence[Any] = node.mb.lstm(**given, **weights, **names)
+        return outputs
+
     if not both:
-        return [list(outputs)]
-    halves = [node.mb.split(x=output, num_splits=2, axis=-1) for output in outputs]
+        return each_direction(node, sequences, run)
+    halves = [node.mb.split(x=output, num_splits=2, axis=-1) for output in run(sequences.x)]
     return [[half[number] for half in halves] for number in range(2)]
-
-
-def _side_by_side(node: NodeContext, states: list[Any]) -> Any:
-    if len(states) == 1:
-        return states[0]
-    return node.mb.concat(values=states, axis=1)
 
 
 def _weights(node: NodeContext, number: int, suffix: str) -> dict[str, Any]:

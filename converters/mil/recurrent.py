@@ -101,6 +101,27 @@ def reversed_steps(node: NodeContext, x: Any, sequences: Sequences) -> Any:
     return reversed_sequences(node, x, sequences.lengths, 0, 1)
 
 
+def each_direction(
+    node: NodeContext, sequences: Sequences, run: Callable[[Any, int], Sequence[Any]]
+) -> list[list[Any]]:
+    """What a function makes of each direction.
+
+    Args:
+        node: the node.
+        sequences: the sequences.
+        run: given the sequences (S, B, I) in the order of a direction, and its number, returns the first state after
+            every step (S, B, H) and the last states (B, H).
+
+    Returns:
+        The same of each direction, steps in the order of the sequences.
+    """
+    results = []
+    for number, backward in enumerate(sequences.ways):
+        every, *last = run(reversed_steps(node, sequences.x, sequences) if backward else sequences.x, number)
+        results.append([reversed_steps(node, every, sequences) if backward else every, *last])
+    return results
+
+
 def run_steps(node: NodeContext, inputs: Any, sequences: Sequences, states: Sequence[Any], step: Step) -> list[Any]:
     """One direction, step by step.
 
