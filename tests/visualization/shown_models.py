@@ -101,6 +101,18 @@ def chain_model(count: int) -> Model:
     return Model.from_spec(spec, name="chain.mlmodel")
 
 
+def wide_model(count: int) -> Model:
+    """``count`` layers: all but the last read the input, and the last reads them."""
+    spec = network_spec()
+    layers = spec.neuralNetwork.layers
+    names = [f"v{index}" for index in range(count - 1)]
+    for index, name in enumerate(names):
+        relu(layers, f"relu {index}", "x", name)
+    add(layers, "concatND", "join", names, ["y"]).axis = 0
+    spec.description.output[0].type.multiArrayType.shape[:] = [8 * len(names)]
+    return Model.from_spec(spec, name="wide.mlmodel")
+
+
 _TAKE = "document.title='taken'"
 EVIL = f'</script><script>{_TAKE}</script><img src=x onerror="{_TAKE}">"\'&{{}}\u202e\x00\x1b'
 

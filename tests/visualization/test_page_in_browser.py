@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shown_models import EVIL, branching_model, chain_model, hostile_model, hostile_program, residual_model
+from shown_models import EVIL, branching_model, chain_model, hostile_model, hostile_program, residual_model, wide_model
 
 from mltoolkit import load, quantize_weights, visualize
 from mltoolkit.formats.features import ArrayFeature, ImageFeature
@@ -315,8 +315,9 @@ def test_the_policy_stops_scripts_that_get_in_anyway(browser: Any, tmp_path: Pat
     page.close()
 
 
-def test_a_thousand_layers_open_in_two_seconds(open_page: OpenPage) -> None:
-    shown = visualize(chain_model(1000))
+@pytest.mark.parametrize("make", [chain_model, wide_model])
+def test_a_thousand_layers_open_in_two_seconds(open_page: OpenPage, make: Callable[[int], Model]) -> None:
+    shown = visualize(make(1000))
     times = []
     # Other tests run at the same time: one of three openings may have the machine for itself.
     while len(times) < 3 and min(times, default=9) > 2:
@@ -328,6 +329,10 @@ def test_a_thousand_layers_open_in_two_seconds(open_page: OpenPage) -> None:
     assert page.locator(".node").count() == 1002
     # The limit; docs/visualization.md says what was measured.
     assert min(times) < 2, times
+    # It begins where names can be read, at the input.
+    assert int(page.inner_text("#percent").split()[0]) >= 60
+    box, stage = page.locator(".node.input").bounding_box(), page.locator("#stage").bounding_box()
+    assert stage["x"] < box["x"] and box["x"] + box["width"] < stage["x"] + stage["width"]
 
 
 def test_a_notebook_shows_the_page_apart_from_itself(browser: Any) -> None:

@@ -209,7 +209,8 @@ for (const name of ["pointerdown", "wheel", "keydown"]) {
   document.addEventListener(name, () => { untouched = false; }, { capture: true, passive: true });
 }
 function begin() {
-  fit(data.height <= stage.clientHeight * 1.3);
+  // All of it where names can be read then.
+  fit(data.height <= stage.clientHeight * 1.3 && data.width <= stage.clientWidth * 1.7);
   const room = stage.clientWidth - data.width * view.scale;
   if (room >= 0 || !data.nodes.length) return;
   // Of a graph that is too wide the place where it begins.

@@ -28,7 +28,7 @@ function writeStyle(element, copy, line) {
   const style = getComputedStyle(element), text = element.localName === "text";
   for (const name of WRITTEN) {
     const value = style.getPropertyValue(name);
-    const usual = value === "none" ? name !== "fill" : /^(normal|auto|miter)$/.test(value);
+    const usual = value === "none" ? name !== "fill" : /^(normal|auto|miter|1|1px)$/.test(value);
     if (usual || (name.startsWith("font") && !text)) continue;
     copy.setAttribute(name, value === "context-stroke" ? line : value);
   }
