@@ -22,7 +22,8 @@ border:1px solid var(--line);border-radius:8px;padding:12px 16px;max-width:1100p
 .mlt th,.mlt td{text-align:left;padding:3px 14px 3px 0;border:0;border-bottom:1px solid var(--line);vertical-align:top;
 background:none;color:var(--text);overflow-wrap:break-word;max-width:420px;white-space:normal}
 .mlt th{color:var(--muted);font-weight:600;overflow-wrap:normal}
-.mlt th+td{max-width:760px}
+.mlt th[scope=row]{white-space:nowrap}
+.mlt th+td{max-width:760px;overflow-wrap:anywhere}
 .mlt .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}
 .mlt summary{cursor:pointer;color:var(--accent);margin:6px 0}
 .mlt .b{white-space:nowrap}

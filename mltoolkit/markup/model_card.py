@@ -10,7 +10,7 @@ from mltoolkit.formats.features import Feature
 from mltoolkit.formats.layer_summary import WeightTotal
 from mltoolkit.formats.summary import CustomLayerSummary, FunctionSummary, ModelSummary
 from mltoolkit.markup.fragments import card, details, facts, heading, section, table
-from mltoolkit.markup.text import bytes_text
+from mltoolkit.markup.text import bytes_text, counted
 
 # Rows of a table; a model may have any number of inputs, stages or custom layers.
 _SHOWN = 40
@@ -26,18 +26,18 @@ def model_card(summary: ModelSummary, name: str, size: int) -> str:
     """
     remark = f"{summary.kind}, " if name else ""
     remark += f"specification version {summary.specification_version}, {bytes_text(size)}"
-    if summary.function:
-        remark += f", function {summary.function}"
+    # What follows is about one function; without a name where there is only one.
+    of = f" of {summary.function}" if len(summary.functions) > 1 else ""
     own = list(_facts(summary))
     return card(
         heading(name or summary.kind, remark),
         facts(own) if own else "",
-        _features(summary),
-        _weights(summary.weights),
+        _functions(summary),
+        _features(summary, of),
+        _weights(summary.weights, of),
         _custom_layers(summary.custom_layers),
-        _layer_types(summary),
-        _parts("Stages of the pipeline", summary.stages),
-        _parts("Functions", summary.functions),
+        _layer_types(summary, of),
+        _stages(summary.stages),
     )
 
 
@@ -58,7 +58,7 @@ def _facts(summary: ModelSummary) -> Iterable[tuple[str, object]]:
         yield "updatable", "trained on the device"
 
 
-def _features(summary: FunctionSummary) -> str:
+def _features(summary: FunctionSummary, of: str) -> str:
     sides: tuple[tuple[str, tuple[Feature, ...]], ...] = (
         ("input", summary.inputs),
         ("output", summary.outputs),
@@ -67,12 +67,12 @@ def _features(summary: FunctionSummary) -> str:
     rows = [(side, item.name, describe(item), item.description) for side, features in sides for item in features]
     # Most models made by programs describe none.
     columns = 4 if any(row[-1] for row in rows) else 3
-    return section("Inputs and outputs") + _bounded(
+    return section(f"Inputs and outputs{of}") + _bounded(
         ("", "name", "type", "description")[:columns], [row[:columns] for row in rows]
     )
 
 
-def _weights(weights: dict[str, WeightTotal]) -> str:
+def _weights(weights: dict[str, WeightTotal], of: str) -> str:
     if not weights:
         return ""
     rows: list[tuple[object, ...]] = [
@@ -82,7 +82,7 @@ def _weights(weights: dict[str, WeightTotal]) -> str:
     if len(weights) > 1:
         total = sum(weights.values(), WeightTotal())
         rows.append(("together", f"{total.tensors:,}", f"{total.parameters:,}", bytes_text(total.bytes)))
-    return section("Weights") + _bounded(
+    return section(f"Weights{of}") + _bounded(
         ("stored as", "tensors", "values", "size"), rows, ("tensors", "values", "size")
     )
 
@@ -104,29 +104,38 @@ def _custom_layers(layers: tuple[CustomLayerSummary, ...]) -> str:
     return section("Custom layers, whose code does not come with the model") + _bounded(head, rows)
 
 
-def _layer_types(summary: FunctionSummary) -> str:
+def _layer_types(summary: FunctionSummary, of: str) -> str:
     if not summary.layers:
         return ""
     rows = [(f"{count:,}", kind) for kind, count in summary.layer_types.items()]
-    return details(f"{len(summary.layers):,} layers", _bounded(("layers", "type"), rows, ("layers",)))
+    return details(f"{counted(len(summary.layers), 'layer')}{of}", _bounded(("layers", "type"), rows, ("layers",)))
 
 
-def _parts(title: str, parts: dict[str, ModelSummary] | dict[str, FunctionSummary]) -> str:
-    if not parts:
+def _functions(summary: ModelSummary) -> str:
+    if len(summary.functions) < 2:
         return ""
     rows = [
-        (
-            name,
-            getattr(part, "kind", ""),
-            f"{len(part.layers):,}",
-            ", ".join(describe(item) for item in part.inputs[:8]),
-            ", ".join(describe(item) for item in part.outputs[:8]),
-            bytes_text(part.total.bytes),
-        )
-        for name, part in list(parts.items())[: _SHOWN + 1]
+        (name, "this one" if name == summary.function else "", *_part(function))
+        for name, function in list(summary.functions.items())[: _SHOWN + 1]
     ]
-    return section(title) + _bounded(
-        ("name", "kind", "layers", "takes", "gives", "weights"), rows, ("layers", "weights")
+    head = ("name", "shown below", "layers", "takes", "gives", "weights")
+    return section("Functions, which may share weights") + _bounded(head, rows, ("layers", "weights"))
+
+
+def _stages(stages: dict[str, ModelSummary]) -> str:
+    if not stages:
+        return ""
+    rows = [(name, stage.kind, *_part(stage)) for name, stage in list(stages.items())[: _SHOWN + 1]]
+    head = ("name", "kind", "layers", "takes", "gives", "weights")
+    return section("Stages of the pipeline") + _bounded(head, rows, ("layers", "weights"))
+
+
+def _part(part: FunctionSummary) -> tuple[str, str, str, str]:
+    return (
+        f"{len(part.layers):,}",
+        ", ".join(describe(item) for item in part.inputs[:8]),
+        ", ".join(describe(item) for item in part.outputs[:8]),
+        bytes_text(part.total.bytes),
     )
 
 

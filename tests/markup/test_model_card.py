@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mil_packages import adding_program, two_functions
 from mil_programs import Ref, add_operation, new_program
 from test_markup import Page
 
@@ -38,6 +39,21 @@ def test_real_models(shared_data: Path, file: str, texts: list[str]) -> None:
     assert not page.open
     for text in texts:
         assert text in page.text, text
+
+
+def test_a_card_says_which_function_it_is_about(tmp_path: Path) -> None:
+    spec, _ = two_functions(tmp_path)
+    model = Model.from_spec(spec, weights_dir=tmp_path)
+    for name, function, count in (
+        ("plus", model, "1 layer"),
+        ("double_plus", model.functions["double_plus"], "2 layers"),
+    ):
+        text = Page(function._repr_html_()).text
+        for expected in (f"Inputs and outputs of {name}", f"Weights of {name}", f"{count} of {name}", "this one"):
+            assert expected in text, (expected, text)
+        assert text.index("Functions") < text.index("Inputs and outputs")
+    one, _ = adding_program(tmp_path)
+    assert "of main" not in Page(Model.from_spec(one)._repr_html_()).text
 
 
 def test_a_packages_size_counts_its_weights(shared_data: Path) -> None:

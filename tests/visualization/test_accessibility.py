@@ -127,6 +127,13 @@ def test_a_layer_with_both_histograms_and_open_search_results(open_html: OpenHtm
     assert violations(page) == ""
 
 
+def test_search_results_that_scroll(open_html: OpenHtml) -> None:
+    page = open_graph(open_html, visualize(chain_model(200)), "light")
+    page.fill("#search", "relu")
+    assert page.evaluate("() => { const f = document.getElementById('found'); return f.scrollHeight > f.clientHeight }")
+    assert violations(page) == ""
+
+
 @pytest.mark.parametrize("size", [(600, 800), (650, 425)])
 def test_small_windows(open_html: OpenHtml, size: tuple[int, int]) -> None:
     page = open_graph(open_html, visualize(digit_model_path()), "light")
@@ -149,5 +156,9 @@ def test_cards_in_a_notebook(open_html: OpenHtml, scheme: str, theme: str) -> No
     said = f"data-jp-theme-light='{str(theme == 'light').lower()}'" if theme else ""
     cards = "".join(item._repr_html_() for item in (original, small, small.quantization_report, report))
     page = open_html(f"<!doctype html><html lang=en><title>notebook</title><body {said}>{cards}", scheme)
+    # As wide as a cell beside an open file browser: tables that do not fit there scroll.
+    for width in (1280, 420):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert violations(page) == ""
     page.evaluate("() => document.querySelectorAll('details').forEach(d => { d.open = true })")
     assert violations(page) == ""
