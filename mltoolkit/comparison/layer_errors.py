@@ -1,11 +1,10 @@
-"""Which layer of a model begins to differ from its original."""
+"""Which layer of a model differs from its original, and which only passes on what came before."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from mltoolkit.comparison.layer_report import LayerReport, make_layer_report
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Below 20 dB an error is more than a tenth of the signal's magnitude.
 THRESHOLD_DB = 20.0
-# Samples under way share the memory: with many, few layers of each would fit, and all would run again and again.
+# Each sample under way holds what later layers read of both models.
 _MOST_WORKERS = 4
 
 
@@ -36,16 +35,18 @@ def compare_layers(
     max_samples: int = 16,
     threshold_db: float = THRESHOLD_DB,
     crop: Crop = "whole",
-    memory: int = 512 << 20,
     progress: bool | ProgressCallback | None = None,
 ) -> LayerReport:
-    """Measure the error of every layer's output, from the first layer to the last, both models running freely.
+    """Measure the error of every layer of the second model, accumulated and in isolation.
+
+    The accumulated error is that of the layer's output when both models run freely: each layer reads what its own model
+    computed, so that errors add up as they do in use. The isolated error is that of the same layer when it reads what
+    the first model computed: only what the layer itself does wrong. (PyTorch's Numeric Suite calls such a layer a
+    shadow module.)
 
     Layers are matched by the names of their outputs in the two files; so a model can be compared with its quantized
-    self, and a network with the ML Program that was made of it, where names survive. Both models get the same inputs,
-    and each layer gets what its own model computed before it: errors add up as they do in use.
-
-    Both models run several times over the samples where not all activations fit into ``memory`` at once.
+    self, and a network with the ML Program that was made of it, where names survive. What a layer without a twin does
+    wrong is found at those behind it.
 
     Args:
         full_precision_model: the reference: a Model, or anything that ``mltoolkit.load`` takes.
@@ -54,11 +55,11 @@ def compare_layers(
         max_samples: how many samples are run: spread evenly over a folder or list, the first ones of an iterator.
         threshold_db: a layer below this signal-to-noise ratio counts as wrong.
         crop: how pictures are fitted: "whole" or "center".
-        memory: bytes that the activations under comparison may take, those of both models together.
         progress: as for ``compare_models``.
 
     Returns:
-        The report: every layer's signal-to-noise ratio in dB, where the error starts, and the largest drop.
+        The report: every layer's signal-to-noise ratios in dB, where the error starts, and which layer is worst in
+        itself.
 
     Raises:
         ArgumentError: an argument is none of the above.
@@ -69,18 +70,14 @@ def compare_layers(
     """
     from mltoolkit.model import load
 
-    _check_arguments(crop, max_samples, threshold_db, memory)
+    _check_arguments(crop, max_samples, threshold_db)
     a, b = load(full_precision_model), load(other_model)
     stream = open_samples(sample_data, a.inputs)
     pair = ModelPair(a, b, single_input=stream.single_input.name if stream.single_input else None, crop=crop)
     samples, unreadable = _readable(a, b, pair, _spread(stream, max_samples), stream)
     workers = min(available_cores(), len(samples), _MOST_WORKERS)
-    run = LayerRun(pair, samples, memory // workers)
-    with (
-        ThreadPoolExecutor(workers, thread_name_prefix="mltoolkit-layers") as pool,
-        reporting(progress, None, title="Layers") as show,
-    ):
-        found = run.measure(pool, show)
+    with reporting(progress, len(samples), title="Layers") as show:
+        found = LayerRun(pair, samples).measure(workers, show)
     if not any(stage.sums for stage in found):
         raise ComparisonError(
             "the two models have no layer output of the same name", fix="Compare a model with one that was made from it"
@@ -125,11 +122,10 @@ def _readable(
     return readable, unreadable
 
 
-def _check_arguments(crop: object, max_samples: object, threshold_db: object, memory: object) -> None:
+def _check_arguments(crop: object, max_samples: object, threshold_db: object) -> None:
     if crop not in CROPS:
         raise ArgumentError(f"crop is {crop!r}", fix=did_you_mean(str(crop), CROPS))
-    for name, value in (("max_samples", max_samples), ("memory", memory)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ArgumentError(f"{name} is {value!r}", fix="Give a whole number from 1 up")
+    if not isinstance(max_samples, int) or isinstance(max_samples, bool) or max_samples < 1:
+        raise ArgumentError(f"max_samples is {max_samples!r}", fix="Give a whole number from 1 up")
     if isinstance(threshold_db, bool) or not isinstance(threshold_db, int | float) or not math.isfinite(threshold_db):
         raise ArgumentError(f"threshold_db is {threshold_db!r}", fix="Give a number of decibels, such as 20")

@@ -13,13 +13,13 @@ from mltoolkit.markup.text import shape_text
 if TYPE_CHECKING:
     from mltoolkit.comparison.layer_report import LayerReport
 
-_HEAD = ("layer", "type", "shape", "signal to noise", "drop, dB", "worst sample")
+_HEAD = ("layer", "type", "shape", "accumulated", "isolated", "worst sample")
 # Rows of a table in a notebook; a page holds all.
 _SHOWN = 100
 
 
 def layers_html(report: LayerReport) -> str:
-    """A card for notebooks: what was found, and a bar for each layer. No scripts."""
+    """A card for notebooks: what was found, and two bars for each layer. No scripts."""
     title = f"{len(report.layers):,} layer outputs on {len(report.samples):,} samples"
     said = " ".join(findings(report))
     more = [] if len(report.layers) <= _SHOWN else [f"<p>… and {len(report.layers) - _SHOWN:,} more</p>"]
@@ -27,19 +27,19 @@ def layers_html(report: LayerReport) -> str:
 
 
 def layer_table(report: LayerReport, most: int | None = None) -> str:
-    """One row a layer output: its signal-to-noise ratio as a bar, the drop, and the worst sample."""
+    """One row a layer output: its accumulated and isolated signal-to-noise ratios as bars, and the worst sample."""
     rows = (
         (
             layer.name,
             layer.type,
             shape_text(layer.shape),
             sqnr_bar(layer.snr_db),
-            f"{layer.drop_db:z.1f}",
+            sqnr_bar(layer.isolated_snr_db),
             f"{decibels(layer.lowest_snr_db)}, {layer.lowest_input}",
         )
         for layer in report.layers[:most]
     )
-    return table(_HEAD, rows, numeric=("drop, dB",))
+    return table(_HEAD, rows)
 
 
 def not_measured(report: LayerReport) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mltoolkit.comparison.plotting import COLOURS, new_plot
@@ -17,64 +17,74 @@ if TYPE_CHECKING:
     from mltoolkit.comparison.layer_report import LayerError, LayerReport
 
 # With more layers than this their names cannot be read below the axis.
-_NAMES_SHOWN = 40
+_NAMES_SHOWN = 70
 _NAME_LENGTH = 28
+# Rounding in float32 stays above this; on the plot it is as good as equal.
+_AS_GOOD_AS_EQUAL_DB = 100.0
 
 
 @contextlib.contextmanager
 def draw_layers(report: LayerReport) -> Iterator[Figure]:
-    """Signal-to-noise ratio in dB over the layers in order; equal and broken ones lie on the frame.
+    """Accumulated and isolated signal-to-noise ratios in dB over the layers in order; the legend stands above the plot.
+
+    Ratios from 100 dB up, also those of equal layers, lie on a line of their own at the top; infinite noise below.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     layers = report.layers
-    ratios = [ratio for layer in layers for ratio in (layer.snr_db, layer.lowest_snr_db) if math.isfinite(ratio)]
-    top, bottom = max([*ratios, report.threshold_db]) + 8, min([*ratios, report.threshold_db]) - 5
-    with new_plot("plots of layer errors", 9.0, 4.0) as (figure, axes):
+    accumulated = [layer.snr_db for layer in layers]
+    isolated = [math.nan if layer.isolated_snr_db is None else layer.isolated_snr_db for layer in layers]
+    drawn = [ratio for ratio in (*accumulated, *isolated, report.threshold_db) if abs(ratio) < _AS_GOOD_AS_EQUAL_DB]
+    top, bottom = max(drawn) + 6, min(drawn) - 4
+    with new_plot("plots of layer errors", 9.0, 4.6) as (figure, axes):
         places = range(len(layers))
         axes.plot(
             places,
-            [min(max(layer.snr_db, bottom), top) for layer in layers],
+            _between(accumulated, bottom, top),
             color=COLOURS["accent"],
             linewidth=1.4,
             marker="o",
             markersize=3.5,
-            label="all samples",
+            label="accumulated",
         )
-        lowest = [min(max(layer.lowest_snr_db, bottom), top) for layer in layers]
-        axes.plot(places, lowest, color=COLOURS["muted"], linewidth=0.8, linestyle=":", label="worst sample")
-        equal = [place for place in places if layers[place].snr_db == math.inf]
-        if equal:
-            axes.plot(equal, [top] * len(equal), "^", color=COLOURS["good"], markersize=5, label="equal")
+        axes.plot(
+            places,
+            _between(isolated, bottom, top),
+            color=COLOURS["activation"],
+            linestyle="none",
+            marker="D",
+            markersize=4,
+            label="isolated",
+        )
         axes.axhline(
             report.threshold_db, color=COLOURS["bad"], linewidth=1, linestyle="--", label=f"{report.threshold_db:g} dB"
         )
-        _mark(axes, layers, report.starts_at, "starts")
-        if report.largest_drop is not report.starts_at:
-            _mark(axes, layers, report.largest_drop, "largest drop")
+        if report.starts_at is report.worst_isolated:
+            _mark(axes, layers, report.starts_at, "error starts, worst in itself", "-")
+        else:
+            _mark(axes, layers, report.starts_at, "error starts", ":")
+            _mark(axes, layers, report.worst_isolated, "worst in itself", "-")
         axes.set_ylim(bottom, top + 2)
         axes.set_ylabel("signal to noise, dB")
+        if max((ratio for ratio in (*accumulated, *isolated) if not math.isnan(ratio)), default=0) > top:
+            ticks = [tick for tick in axes.get_yticks() if bottom <= tick < top - 3]
+            axes.set_yticks([*ticks, top], [*(f"{tick:g}" for tick in ticks), "≥ 100"])
         if len(layers) <= _NAMES_SHOWN:
             names = [shown(layer.name, _NAME_LENGTH) for layer in layers]
-            axes.set_xticks(list(places), names, rotation=90, fontsize=7)
+            axes.set_xticks(list(places), names, rotation=90, fontsize=7 if len(layers) <= _NAMES_SHOWN // 2 else 6)
         else:
             axes.set_xlabel("layer outputs, in the order of the file")
-        axes.legend(frameon=False, fontsize=8)
+        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8)
         yield figure
 
 
-def _mark(axes: Axes, layers: tuple[LayerError, ...], layer: LayerError | None, what: str) -> None:
-    if layer is None or not math.isfinite(layer.snr_db):
-        return
-    place = layers.index(layer)
-    axes.plot([place], [layer.snr_db], "o", color=COLOURS["bad"], markersize=7)
-    axes.annotate(
-        f"{what}: {shown(layer.name, _NAME_LENGTH)}",
-        (place, layer.snr_db),
-        xytext=(6, 6) if place < len(layers) * 0.7 else (-6, 6),
-        textcoords="offset points",
-        horizontalalignment="left" if place < len(layers) * 0.7 else "right",
-        fontsize=8,
-        color=COLOURS["bad"],
-    )
+def _between(ratios: Sequence[float], bottom: float, top: float) -> list[float]:
+    return [ratio if math.isnan(ratio) else min(max(ratio, bottom), top) for ratio in ratios]
+
+
+def _mark(axes: Axes, layers: Sequence[LayerError], layer: LayerError | None, what: str, style: str) -> None:
+    """An upright line behind the curves, named in the legend: beside the curve its name would lie on it."""
+    if layer is not None:
+        label = f"{what}: {shown(layer.name, _NAME_LENGTH)}"
+        axes.axvline(layers.index(layer), color=COLOURS["muted"], linewidth=1, linestyle=style, label=label, zorder=0)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,46 +20,38 @@ if TYPE_CHECKING:
 
     from mltoolkit.comparison.layer_run import StageErrors
 
-#: Where no layer is wrong, drops are counted from here, or where all are better, from the best that differs at all.
-GOOD_DB = 60.0
-#: Where one is, only from so much above the threshold: what was lost while all was still well is not what went wrong.
-MARGIN_DB = 10.0
-
 
 @dataclass(frozen=True, slots=True)
 class LayerError:
     """How far one output of a layer of the second model lies from the first model's.
 
+    Ratios are signal to noise, 10 log10(sum signal² / sum noise²): +inf where all is equal, -inf for infinite noise.
+
     Attributes:
+        name: what to call it: the layer, with its stage in a pipeline, and with the output in parentheses where the
+            layer's name alone does not tell which.
         stage: the pipeline's stage; "" where there is none.
         layer: the layer's name in the first model.
         type: its type there.
         output: the name of its output there.
         shape: of the output; None where not even the rank is known before the model runs.
-        snr_db: signal-to-noise ratio over all samples, 10 log10(sum signal² / sum noise²): +inf where all are equal,
-            -inf where noise is infinite.
-        lowest_snr_db: of the worst sample.
+        snr_db: accumulated, over all samples: both models running freely.
+        isolated_snr_db: in isolation, over all samples: the layer reading what the first model computed; None where
+            something that it reads has another shape there.
+        lowest_snr_db: accumulated, of the worst sample.
         lowest_input: that sample.
-        drop_db: how much the layer loses against the worst value that it reads, in dB of signal and noise over noise,
-            10 log10(1 + signal / noise): that is ``snr_db`` as long as it is high, and 0 where noise has drowned the
-            signal, so that what is lost already cannot be lost again. Above ``MARGIN_DB`` over the threshold (or, where
-            no layer is below that, above ``GOOD_DB``) all is equally well. Below 0 where a layer evens out errors.
     """
 
+    name: str
     stage: str
     layer: str
     type: str
     output: str
     shape: tuple[int | str | None, ...] | None
     snr_db: float
+    isolated_snr_db: float | None
     lowest_snr_db: float
     lowest_input: str
-    drop_db: float
-
-    @property
-    def name(self) -> str:
-        """The layer's output, with its stage."""
-        return f"{self.stage}/{self.output}" if self.stage else self.output
 
 
 @dataclass(frozen=True)
@@ -85,30 +78,32 @@ class LayerReport:
 
     @property
     def starts_at(self) -> LayerError | None:
-        """The first layer whose signal-to-noise ratio is below the threshold."""
+        """The first layer whose accumulated ratio is below the threshold."""
         return next((layer for layer in self.layers if layer.snr_db < self.threshold_db), None)
 
     @property
-    def largest_drop(self) -> LayerError | None:
-        """The layer that loses most against what it reads; None where none loses anything."""
-        worst = max(self.layers, key=lambda layer: layer.drop_db)
-        return worst if worst.drop_db > 0 else None
+    def worst_isolated(self) -> LayerError | None:
+        """The layer that does most wrong in itself, of the lowest isolated ratio; None where no layer does."""
+        ratios = [math.inf if layer.isolated_snr_db is None else layer.isolated_snr_db for layer in self.layers]
+        lowest = min(ratios)
+        return None if lowest == math.inf else self.layers[ratios.index(lowest)]
 
     @property
     def worst(self) -> LayerError:
-        """The layer of the lowest signal-to-noise ratio, the first where several are equal."""
+        """The layer of the lowest accumulated ratio, the first where several are equal."""
         return min(self.layers, key=lambda layer: layer.snr_db)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as dictionaries, lists, strings and finite numbers; infinities become None.
 
-        ``identical`` of a layer tells equal outputs (+inf dB) from broken ones (-inf dB).
+        ``identical`` and ``isolated_identical`` of a layer tell equal outputs (+inf dB) from broken ones (-inf dB).
         """
         plain = dataclasses.asdict(self)
         for layer, record in zip(self.layers, plain["layers"], strict=True):
             record["identical"] = layer.snr_db == math.inf
+            record["isolated_identical"] = layer.isolated_snr_db == math.inf
         plain["left_out"] = [{"output": output, "reason": reason} for output, reason in self.left_out]
-        for name in ("starts_at", "largest_drop", "worst"):
+        for name in ("starts_at", "worst_isolated", "worst"):
             layer = getattr(self, name)
             plain[name] = layer.name if layer else None
         return dict(finite(plain))
@@ -161,19 +156,12 @@ def make_layer_report(
     threshold_db: float,
 ) -> LayerReport:
     """The report on what was measured in these stages."""
-    measured = [sums.snr_db for stage in stages for sums in stage.sums.values()]
-    worst = min(measured)
-    if worst < threshold_db:
-        good = threshold_db + MARGIN_DB
-    else:
-        good = GOOD_DB if worst < GOOD_DB else max((ratio for ratio in measured if ratio != math.inf), default=GOOD_DB)
-    layers = [layer for stage in stages for layer in _layer_errors(stage, samples, good)]
     prefixes = [f"{stage.stage}/" if stage.stage else "" for stage in stages]
     return LayerReport(
         source=source,
         samples=tuple(samples),
         threshold_db=threshold_db,
-        layers=tuple(layers),
+        layers=tuple(layer for stage in stages for layer in _layer_errors(stage, samples)),
         left_out=tuple(
             (prefix + stage.values[place].output, reason)
             for prefix, stage in zip(prefixes, stages, strict=True)
@@ -186,38 +174,31 @@ def make_layer_report(
     )
 
 
-def _layer_errors(stage: StageErrors, samples: Sequence[str], good: float) -> Iterator[LayerError]:
-    # What was not measured is as good as the worst value that it reads.
-    known: dict[str, float] = {}
-    reads: dict[str, float] = {}
-    for place, value in enumerate(stage.values):
-        if place == 0 or value.layer != stage.values[place - 1].layer:
-            reads = {value.layer: min((known.get(name, good) for name in value.inputs), default=good)}
-        before = reads[value.layer]
-        sums = stage.sums.get(place)
-        known[value.output] = before if sums is None else min(_left(sums.snr_db), good)
-        if sums is not None:
-            yield LayerError(
-                stage=stage.stage,
-                layer=value.layer,
-                type=value.type,
-                output=value.output,
-                shape=value.shape,
-                snr_db=sums.snr_db,
-                lowest_snr_db=sums.lowest_db,
-                lowest_input=samples[sums.worst],
-                drop_db=before - known[value.output],
-            )
+def _layer_errors(stage: StageErrors, samples: Sequence[str]) -> Iterator[LayerError]:
+    outputs = Counter(value.layer for value in stage.values)
+    for place, sums in sorted(stage.sums.items()):
+        value, isolated = stage.values[place], stage.isolated[place]
+        name = value.layer or value.output
+        if outputs[value.layer] > 1 and value.output != name:
+            name += f" ({value.output})"
+        yield LayerError(
+            name=f"{stage.stage}/{name}" if stage.stage else name,
+            stage=stage.stage,
+            layer=value.layer,
+            type=value.type,
+            output=value.output,
+            shape=value.shape,
+            snr_db=sums.snr_db,
+            isolated_snr_db=None if isolated is None else isolated.snr_db,
+            lowest_snr_db=sums.lowest_db,
+            lowest_input=samples[sums.worst],
+        )
 
 
-def _left(snr_db: float) -> float:
-    """Signal and noise over noise, in dB."""
-    # Above 100 dB the difference is below 1e-9, and the power would overflow at last.
-    return snr_db if snr_db > 100 else 10 * math.log10(1 + 10 ** (snr_db / 10))
-
-
-def decibels(value: float) -> str:
+def decibels(value: float | None) -> str:
     """A ratio in words: ``23.1 dB``, or what an infinite one means."""
+    if value is None:
+        return "not measured"
     if value == math.inf:
         return "equal"
     return "infinite noise" if value == -math.inf else f"{value:.1f} dB"
@@ -226,9 +207,13 @@ def decibels(value: float) -> str:
 def _lines(report: LayerReport) -> Iterator[str]:
     yield f"{len(report.layers)} layer outputs on {len(report.samples)} samples from {report.source}"
     yield from findings(report)
-    rows = [("layer", "type", "SNR", "drop", "lowest")]
+    rows: list[tuple[str, ...]] = [("layer", "type", "accumulated", "isolated", "lowest")]
     rows += [
-        (layer.name, layer.type, decibels(layer.snr_db), f"{layer.drop_db:z.1f}", decibels(layer.lowest_snr_db))
+        (
+            layer.name,
+            layer.type,
+            *map(decibels, (layer.snr_db, layer.isolated_snr_db, layer.lowest_snr_db)),
+        )
         for layer in report.layers
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -249,8 +234,8 @@ def _lines(report: LayerReport) -> Iterator[str]:
 
 
 def findings(report: LayerReport) -> Iterator[str]:
-    """Where the error starts, and where it grows most, in sentences."""
-    start, drop = report.starts_at, report.largest_drop
+    """Where the error starts, and which layer is worst in itself, in sentences."""
+    start, alone = report.starts_at, report.worst_isolated
     if all(layer.snr_db == math.inf for layer in report.layers):
         yield "All layers give exactly the same."
         return
@@ -262,5 +247,8 @@ def findings(report: LayerReport) -> Iterator[str]:
         yield f"The error starts at {start.name} ({start.type}): {decibels(start.snr_db)}, the first layer below " + (
             f"{report.threshold_db:g} dB."
         )
-    if drop is not None:
-        yield f"The largest drop is at {drop.name} ({drop.type}): {drop.drop_db:.1f} dB, to {decibels(drop.snr_db)}."
+    if alone is not None:
+        yield (
+            f"Worst in itself is {alone.name} ({alone.type}): {decibels(alone.isolated_snr_db)} when it reads what "
+            + ("the first model computed.")
+        )

@@ -1,29 +1,27 @@
-"""Running two models and measuring the layers that both have, some of them at a time."""
+"""Running two models on samples and measuring the layers that both have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from numpy.typing import NDArray
 
-from mltoolkit.comparison.layer_values import (
-    LayerValue,
-    ValuePair,
-    in_groups,
-    layer_values,
-    same_elements,
-)
-from mltoolkit.comparison.name_matching import match_names
-from mltoolkit.comparison.noise import NoiseSum, Powers, signal_and_noise
+from mltoolkit.comparison.layer_cuts import CutGraph
+from mltoolkit.comparison.layer_values import LayerValue, MatchedValues, matched_values
+from mltoolkit.comparison.layer_walk import LayerPowers, LayerWalk
+from mltoolkit.comparison.noise import NoiseSum
 from mltoolkit.comparison.pair import ModelPair
 from mltoolkit.comparison.progress import ProgressCallback
 from mltoolkit.comparison.sources import Sample
 from mltoolkit.errors import ComparisonError, InputError
-from mltoolkit.formats.ml_program import program_of
-from mltoolkit.formats.networks import network_of
+from mltoolkit.runtime.inputs import Shapes
+from mltoolkit.runtime.ml_program import MLProgramPredictor
+from mltoolkit.runtime.network import NetworkPredictor
+from mltoolkit.runtime.recent import MAX_SHAPES, Recent
+from mltoolkit.runtime.side_by_side import in_order
 
 if TYPE_CHECKING:
     from mltoolkit.model import Model
@@ -36,27 +34,43 @@ class StageErrors:
     Attributes:
         stage: its name in the pipeline; "" where there is none.
         values: every layer output of the first model, in order.
-        sums: signal and noise of those that were measured, by place in ``values``.
-        left_out: why the others were not, likewise.
+        sums: signal and noise of those that were measured, by place in ``values``, both models running freely.
+        isolated: likewise, the second model's layer reading what the first model computed; None where that could not be
+            done.
+        left_out: why the others were not measured, likewise.
         only_second: outputs of the second model that the first has not.
     """
 
     stage: str
     values: list[LayerValue] = field(default_factory=list)
     sums: dict[int, NoiseSum] = field(default_factory=dict)
+    isolated: dict[int, NoiseSum | None] = field(default_factory=dict)
     left_out: dict[int, str] = field(default_factory=dict)
     only_second: tuple[str, ...] = ()
 
-    def take(self, place: int, sample: int, powers: Powers | None) -> None:
+    def take(self, place: int, sample: int, powers: LayerPowers | None) -> None:
         """Add what one sample gave; None where the arrays cannot be compared."""
         if powers is None:
-            self.left_out[place] = "the two models give arrays of different shapes"
-            self.sums.pop(place, None)
+            self.leave_out(place, "the two models give arrays of different shapes")
         elif place not in self.left_out:
-            self.sums.setdefault(place, NoiseSum()).add(sample, powers)
+            self.sums.setdefault(place, NoiseSum()).add(sample, powers.accumulated)
+            self.isolated.setdefault(place, NoiseSum())
+            if powers.isolated is None:
+                self.isolated[place] = None
+            elif (isolated := self.isolated[place]) is not None:
+                isolated.add(sample, powers.isolated)
+
+    def leave_out(self, place: int, reason: str) -> None:
+        """Measure nothing there: what holds for one sample holds for all."""
+        self.left_out.setdefault(place, reason)
+        self.sums.pop(place, None)
+        self.isolated.pop(place, None)
 
 
-_Feeds = tuple[dict[str, Any], dict[str, Any]]
+@dataclass(frozen=True)
+class _StageResult:
+    matched: MatchedValues
+    powers: list[LayerPowers | None]
 
 
 class LayerRun:
@@ -65,113 +79,113 @@ class LayerRun:
     Args:
         pair: the two models.
         samples: samples that can be read.
-        memory: bytes of activations that one sample may take at a time.
 
     Raises:
         ComparisonError: the two are not pipelines of the same stages.
     """
 
-    def __init__(self, pair: ModelPair, samples: Sequence[Sample], memory: int) -> None:
+    def __init__(self, pair: ModelPair, samples: Sequence[Sample]) -> None:
         self._pair = pair
         self._samples = samples
-        self._memory = memory
-        self._stages = _stages(pair.reference, pair.other)
-        # What the stages before gave. Of the first stage nothing is kept: its pictures are decoded again for each
-        # group of layers, since together they could outgrow the memory that was granted.
-        self._feeds: dict[int, _Feeds] = {}
+        self._stages = [_Stage(name, a, b) for name, a, b in _stages(pair.reference, pair.other)]
 
-    def measure(self, pool: ThreadPoolExecutor, show: ProgressCallback) -> list[StageErrors]:
-        """Run everything; ``show`` is called with the runs done, and their number where it is known."""
-        found = []
-        done = 0
-        for number, (name, a, b) in enumerate(self._stages):
-            errors, pairs = self._plan(name, a, b)
-            last = number == len(self._stages) - 1
-            # A stage without layers has to run nevertheless, for those behind it.
-            groups = in_groups(pairs, self._memory) or ([] if last else [[]])
-            following: dict[int, _Feeds] = {}
-            for group in groups:
-                keep = following if not last and group is groups[-1] else None
-                task = self._task(_copy(a), _copy(b), group, keep)
-                for index, results in enumerate(pool.map(task, range(len(self._samples)))):
-                    for pair, powers in zip(group, results, strict=True):
-                        errors.take(pair.place, index, powers)
-                    done += 1
-                    show(done, len(self._samples) * len(groups) if len(self._stages) == 1 else None)
-            self._feeds = following
-            found.append(errors)
-        return found
+    def measure(self, threads: int, show: ProgressCallback) -> list[StageErrors]:
+        """Run everything; ``show`` is called with the samples done, and their number.
 
-    def _plan(self, name: str, a: Model, b: Model) -> tuple[StageErrors, list[ValuePair]]:
-        errors = StageErrors(name)
-        if not (_has_layers(a) and _has_layers(b)):
-            return errors, []
-        first, second = self._inputs(0)
-        errors.values = layer_values(a, _own(a, first))
-        others = layer_values(b, _own(b, second))
-        twins = match_names([value.output for value in errors.values], [value.output for value in others])
-        taken = set(twins.values())
-        errors.only_second = tuple(value.output for place, value in enumerate(others) if place not in taken)
-        pairs = []
-        for place, value in enumerate(errors.values):
-            twin = others[twins[place]] if place in twins else None
-            if twin is None:
-                errors.left_out[place] = "the second model has no such layer"
-            elif not value.value or not twin.value:
-                which = "second" if value.value else "first"
-                errors.left_out[place] = f"the {which} model computes it together with other layers, or in a branch"
-            else:
-                pairs.append(ValuePair(place, value, twin))
-        return errors, pairs
+        Args:
+            threads: how many samples run side by side.
+            show: the callback.
+        """
+        errors = [StageErrors(stage.name) for stage in self._stages]
+        for index, results in enumerate(in_order(self._measure, range(len(self._samples)), threads)):
+            for stage, result in zip(errors, results, strict=True):
+                if result is None:
+                    continue
+                if index == 0:
+                    stage.values, stage.only_second = result.matched.values, result.matched.only_second
+                for place, reason in result.matched.left_out.items():
+                    stage.leave_out(place, reason)
+                for (place, _, _), powers in zip(result.matched.pairs, result.powers, strict=True):
+                    stage.take(place, index, powers)
+            show(index + 1, len(self._samples))
+        return errors
 
-    def _inputs(self, index: int) -> _Feeds:
-        return self._feeds.get(index) or self._pair.prepare(self._samples[index])
-
-    def _task(
-        self, a: Model, b: Model, group: Sequence[ValuePair], keep: dict[int, _Feeds] | None
-    ) -> Callable[[int], list[Powers | None]]:
-        def run(index: int) -> list[Powers | None]:
-            first, second = self._inputs(index)
-            try:
-                p = _predict(a, first, [pair.a.value for pair in group])
-                q = _predict(b, second, [pair.b.value for pair in group])
-            except InputError as error:
-                raise InputError(error.what, where=self._samples[index].name, fix=error.fix) from error
-            if keep is not None:
-                keep[index] = first | p.present(), second | q.present()
-            return [_powers(p.raw[pair.a.value], q.raw[pair.b.value]) for pair in group]
-
-        return run
+    def _measure(self, index: int) -> list[_StageResult | None]:
+        sample = self._samples[index]
+        try:
+            first, second = self._pair.prepare(sample)
+            # What layers in isolation read: from the second stage of a pipeline on, what the first model's stages gave.
+            isolated = second
+            results = []
+            for stage in self._stages:
+                results.append(stage.measure(first, second, isolated))
+                if stage is not self._stages[-1]:
+                    given = stage.a.predict(_own(stage.a, first), threads=1)
+                    own = stage.b.predict(_own(stage.b, second), threads=1)
+                    first, second, isolated = first | given, second | own, isolated | given
+        except InputError as error:
+            raise InputError(error.what, where=sample.name, fix=error.fix) from error
+        return results
 
 
-def _powers(a: Any, b: Any) -> Powers | None:
-    a, b = np.asarray(a), np.asarray(b)
-    return signal_and_noise(a, b) if same_elements(a.shape, b.shape) else None
+class _Stage:
+    """One network or program of each model; or of another kind, without layers."""
+
+    def __init__(self, name: str, a: Model, b: Model) -> None:
+        self.name = name
+        self.a = a
+        self.b = b
+        # Samples of other sizes take other graphs.
+        self._walks: Recent[tuple[MatchedValues, LayerWalk]] = Recent(MAX_SHAPES)
+        self._lock = threading.Lock()
+
+    def measure(
+        self, first: Mapping[str, Any], second: Mapping[str, Any], isolated: Mapping[str, Any]
+    ) -> _StageResult | None:
+        """What every matched layer output gave.
+
+        Args:
+            first: the inputs of the first model.
+            second: those of the second.
+            isolated: those of the second that its layers read in isolation.
+        """
+        a, b = self.a.predictor, self.b.predictor
+        if not isinstance(a, (NetworkPredictor, MLProgramPredictor)):
+            return None
+        if not isinstance(b, (NetworkPredictor, MLProgramPredictor)):
+            return None
+        feeds, shapes = _bound(a, _own(self.a, first))
+        other_feeds, other_shapes = _bound(b, _own(self.b, second))
+        with self._lock:
+            matched, walk = self._walks.get((shapes, other_shapes), lambda: _walk(a, shapes, b, other_shapes))
+        same = other_feeds if isolated is second else _bound(b, _own(self.b, isolated))[0]
+        return _StageResult(matched, walk.run(feeds, other_feeds, same))
 
 
-def _predict(model: Model, values: Mapping[str, Any], taps: Sequence[str]) -> Any:
-    options: dict[str, Any] = {"state": model.make_state()} if model.interface.states else {}
-    # Samples run side by side, so that each needs one thread only.
-    return model.predictor.run(_own(model, values), threads=1, taps=taps, **options)
+_GraphPredictor = NetworkPredictor | MLProgramPredictor
 
 
-def _copy(model: Model) -> Model:
-    """The same model with sessions of its own, which go when the layers they give out are measured.
+def _bound(predictor: _GraphPredictor, values: Mapping[str, Any]) -> tuple[dict[str, NDArray[Any]], Shapes]:
+    """The graph's inputs, states as zeros, and which shapes differ from the described ones."""
+    bound = predictor.bind(values)
+    states = predictor.zero_states() if isinstance(predictor, MLProgramPredictor) else {}
+    return bound.feeds | states, bound.shapes
 
-    A session keeps what its largest run took; those of all groups of layers together would be unbounded.
-    """
-    if model.function_name is not None:
-        return model.functions[model.function_name]
-    return type(model).from_spec(model.spec, name=model.name, custom_layers=model.custom_layers)
+
+def _walk(
+    a: _GraphPredictor, shapes: Shapes, b: _GraphPredictor, other_shapes: Shapes
+) -> tuple[MatchedValues, LayerWalk]:
+    first, second = a.graph(shapes), b.graph(other_shapes)
+    matched = matched_values(first, second)
+    return matched, LayerWalk(
+        CutGraph(first, [value for _, value, _ in matched.pairs], a.files),
+        CutGraph(second, [twin for _, _, twin in matched.pairs], b.files),
+    )
 
 
 def _own(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
     names = {feature.name for feature in model.inputs}
     return {name: value for name, value in values.items() if name in names}
-
-
-def _has_layers(model: Model) -> bool:
-    return network_of(model.spec) is not None or program_of(model.spec) is not None
 
 
 def _stages(a: Any, b: Any) -> list[tuple[str, Model, Model]]:

@@ -34,7 +34,7 @@ class ComparisonPage:
         second: name of the model measured against it.
         comparison: agreement and differences of outputs.
         disagreements: which class became which, the most frequent first.
-        layers: the error of every layer; None where layers cannot be compared.
+        layers: the errors of every layer; None where layers cannot be compared.
         no_layers: why not, else "".
         sizes: what both take, layer by layer.
         pictures: the inputs that differ most, as small pictures.

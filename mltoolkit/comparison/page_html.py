@@ -160,8 +160,9 @@ def _layers(page: ComparisonPage) -> Iterator[str]:
     yield f'<p class="said">{escaped(said, 1000)}</p>'
     with draw_layers(page.layers) as plot:
         yield page_svg(plot, "layers", said)
-    yield f"<p>Signal to noise of every layer's output on {len(page.layers.samples):,} samples, both models running "
-    yield "freely: each layer reads what its own model computed.</p>"
+    yield f"<p>Signal to noise of every layer's output on {len(page.layers.samples):,} samples. Accumulated: both "
+    yield "models run freely, each layer reads what its own model computed. Isolated: the second model's layer reads "
+    yield "what the first model computed.</p>"
     yield layer_table(page.layers)
     yield from not_measured(page.layers)
 

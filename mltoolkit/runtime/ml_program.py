@@ -30,12 +30,15 @@ class MLProgramPredictor:
         interface: the function's inputs, outputs and states.
         weights: the program's weight files.
         function: which function; by default the program's own default.
+
+    Attributes:
+        files: the program's weight files, which constants of its graphs may be views of.
     """
 
     def __init__(self, spec: Any, interface: Interface, weights: WeightFolder, function: str = "") -> None:
         self.interface = interface
         self._spec = spec
-        self._weights = weights
+        self.files = weights
         self._function = function
         self._lock = threading.RLock()
         self._graphs: Recent[ModelGraph] = Recent(MAX_SHAPES)
@@ -48,7 +51,7 @@ class MLProgramPredictor:
                 shapes,
                 lambda: program_to_graph(
                     self._spec,
-                    weights=self._weights,
+                    weights=self.files,
                     function=self._function,
                     input_shapes=dict(shapes),
                     interface=self.interface,
@@ -93,7 +96,7 @@ class MLProgramPredictor:
         with self._lock:
             graph = self.graph(bound.shapes)
             key = (bound.shapes, tuple(taps), threads)
-            runner = self._runners.get(key, lambda: GraphRunner(graph, taps=taps, threads=threads, files=self._weights))
+            runner = self._runners.get(key, lambda: GraphRunner(graph, taps=taps, threads=threads, files=self.files))
         if not graph.states:
             raw = runner.run(bound.feeds)
         else:

@@ -19,7 +19,13 @@ from mltoolkit.runtime.recent import MAX_RUNNERS, MAX_SHAPES, Recent
 
 
 class NetworkPredictor:
-    """Runs a neural network, classifier or regressor; see :class:`~mltoolkit.runtime.predictor.Predictor`."""
+    """Runs a neural network, classifier or regressor; see :class:`~mltoolkit.runtime.predictor.Predictor`.
+
+    Attributes:
+        files: None: a network holds its weights itself.
+    """
+
+    files = None
 
     def __init__(self, spec: Any, interface: Interface, custom_layers: CustomLayerSet) -> None:
         self.interface = interface

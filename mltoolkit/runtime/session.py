@@ -33,6 +33,7 @@ class OrtSession:
         threads: threads for one operation; 0 lets onnxruntime use all cores.
         name: what runs, for errors.
         files: weight files that constants may be views of.
+        keep_memory: whether to keep what the largest run took, for the next run.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class OrtSession:
         threads: int,
         name: str,
         files: WeightFolder | None = None,
+        keep_memory: bool = True,
     ) -> None:
         import onnxruntime as ort
 
@@ -53,6 +55,7 @@ class OrtSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = keep_memory
         # Errors come back as exceptions; warnings about a user's model are not the library's to print.
         options.log_severity_level = 4
         # Products of decoded weights in float32; by default onnxruntime computes them in 8 bits (46 dB).

@@ -39,6 +39,7 @@ def plan_steps(
     *,
     threads: int,
     files: WeightFolder | None = None,
+    keep_memory: bool = True,
 ) -> list[Step]:
     """Sessions and custom layers in the order in which they can run.
 
@@ -51,6 +52,8 @@ def plan_steps(
         custom_layers: the custom layers by the name of their node.
         threads: threads for one operation; 0 lets onnxruntime use all cores.
         files: weight files that constants may be views of.
+        keep_memory: whether sessions keep what their largest run took, for the next run; many sessions of one graph
+            would keep all its values.
 
     Raises:
         UnsupportedModelError: onnxruntime refuses the nodes.
@@ -66,7 +69,7 @@ def plan_steps(
     for stage in sorted(by_stage):
         native = [node for node in by_stage[stage] if node.domain != CUSTOM_DOMAIN]
         if native:
-            steps.append(_session(native, outputs, threads, files))
+            steps.append(_session(native, outputs, threads, files, keep_memory))
         for node in by_stage[stage]:
             if node.domain == CUSTOM_DOMAIN:
                 steps.append(CustomStep(node, custom_layers[node.name or ""]))
@@ -74,7 +77,11 @@ def plan_steps(
 
 
 def _session(
-    nodes: Sequence[ir.Node], outputs: Container[ir.Value], threads: int, files: WeightFolder | None
+    nodes: Sequence[ir.Node],
+    outputs: Container[ir.Value],
+    threads: int,
+    files: WeightFolder | None,
+    keep_memory: bool,
 ) -> OrtSession:
     inside = {*nodes, *(inner for node in nodes for inner in inner_nodes(node))}
     read = dict.fromkeys(
@@ -90,4 +97,4 @@ def _session(
         if value in outputs or any(use.node not in inside for use in value.uses())
     ]
     name = " / ".join(dict.fromkeys(f"output {value.name!r}" for value in given[:3]))
-    return OrtSession(nodes, list(read), given, threads=threads, name=name, files=files)
+    return OrtSession(nodes, list(read), given, threads=threads, name=name, files=files, keep_memory=keep_memory)

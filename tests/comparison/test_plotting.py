@@ -36,7 +36,7 @@ def test_svg_says_names_as_text(report: LayerReport, tmp_path: Path) -> None:
     report.plot(tmp_path / "layers.svg")
     text = " ".join(ElementTree.parse(tmp_path / "layers.svg").getroot().itertext())
     for layer in report.layers:
-        assert layer.output in text
+        assert layer.name in text
 
 
 def test_wrong_names_of_files(report: LayerReport, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_every_layer_has_a_row(open_report: Any, page_file: tuple[ComparisonPage
     assert rows.count() == len(layers.layers)
     for place, layer in enumerate(layers.layers):
         cells = rows.nth(place).locator("td").all_inner_texts()
-        assert cells[0] == layer.output
+        assert cells[0] == layer.name
         assert cells[2] == "×".join(map(str, layer.shape or ()))
     assert shown.locator("#layers svg[role=img]").bounding_box()["width"] > 600
     assert shown.locator("#unreadable td").first.inner_text() == "broken.png"
