@@ -14,8 +14,8 @@ from mltoolkit.calibration.sites import Site
 from mltoolkit.errors import QuantizationError
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.plan import Decision, reason_to_stay
-from mltoolkit.quantization.rewriting import ModelRewriter
 from mltoolkit.quantization.slots import Form, WeightSlot
+from mltoolkit.quantization.weight_access import ModelRewriter
 
 BITS = (1, 2, 3, 4, 5, 6, 7, 8)
 _FLOAT16 = Form("float16", 16)

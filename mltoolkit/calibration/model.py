@@ -22,9 +22,10 @@ from mltoolkit.quantization.modes import MODES
 from mltoolkit.quantization.plan import Decision
 from mltoolkit.quantization.quantize_spec import apply_decision, decided_layers, make_record
 from mltoolkit.quantization.report import WeightRecord
-from mltoolkit.quantization.rewriting import ModelRewriter, open_rewriter
+from mltoolkit.quantization.rewriting import open_rewriter
 from mltoolkit.quantization.slots import WeightSlot
 from mltoolkit.quantization.sqnr import sqnr_db
+from mltoolkit.quantization.weight_access import ModelRewriter
 
 _log = logging.getLogger(__name__)
 

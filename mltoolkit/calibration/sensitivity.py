@@ -22,8 +22,8 @@ from mltoolkit.calibration.network import Effort
 from mltoolkit.calibration.sites import Site, copy_graph
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.quantization.plan import Decision
-from mltoolkit.quantization.rewriting import ModelRewriter
 from mltoolkit.quantization.slots import Form, WeightSlot
+from mltoolkit.quantization.weight_access import ModelRewriter
 from mltoolkit.runtime.sections import SectionedRun
 
 # Where the network is run; other numbers of bits are told from these.

@@ -20,8 +20,8 @@ from mltoolkit.model import Model
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.plan import Decision
 from mltoolkit.quantization.report import WeightRecord
-from mltoolkit.quantization.rewriting import ModelRewriter
 from mltoolkit.quantization.settings_record import record_settings, settings_of
+from mltoolkit.quantization.weight_access import ModelRewriter
 
 # (outputs of the float network, those of the quantized one) → how far they agree, 0 to 1; by name, for one sample.
 Agreement = Callable[[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]], float]

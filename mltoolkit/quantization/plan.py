@@ -14,9 +14,9 @@ from itertools import groupby
 from mltoolkit.errors import ArgumentError
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import MODES
-from mltoolkit.quantization.rewriting import WeightAccess
 from mltoolkit.quantization.selectors import selects
 from mltoolkit.quantization.slots import Form, WeightSlot
+from mltoolkit.quantization.weight_access import WeightAccess
 
 _OTHER_FLOATS = {"float16": "float32", "float32": "float16"}
 _SKIPPED = "skipped by the settings"

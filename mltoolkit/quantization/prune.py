@@ -17,11 +17,12 @@ from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.pruning import STRUCTURED, PruningConfig
 from mltoolkit.quantization.quantize_spec import Progress
 from mltoolkit.quantization.report import QuantizationReport, WeightRecord
-from mltoolkit.quantization.rewriting import ModelRewriter, open_rewriter
+from mltoolkit.quantization.rewriting import open_rewriter
 from mltoolkit.quantization.selectors import Predicate, check_selector, selects
 from mltoolkit.quantization.slots import Form, WeightSlot
 from mltoolkit.quantization.sparse_codes import sparse_codes, sparse_codes_bytes, sparse_config
 from mltoolkit.quantization.sqnr import sqnr_db
+from mltoolkit.quantization.weight_access import ModelRewriter
 
 if TYPE_CHECKING:
     from mltoolkit.model import Model

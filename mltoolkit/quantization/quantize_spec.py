@@ -17,7 +17,8 @@ from mltoolkit.quantization.program_forms import group_axis
 from mltoolkit.quantization.program_tables import distinct_entries
 from mltoolkit.quantization.reading_back import stored_sqnr_db
 from mltoolkit.quantization.report import QuantizationReport, WeightRecord
-from mltoolkit.quantization.rewriting import SpecRewriter, WeightAccess
+from mltoolkit.quantization.rewriting_spec import SpecRewriter
+from mltoolkit.quantization.weight_access import WeightAccess
 
 logger = logging.getLogger(__name__)
 

@@ -51,7 +51,7 @@ class _Place:
 
 
 class NetworkRewriter:
-    """The weights of one network; see :class:`~mltoolkit.quantization.rewriting.StageRewriter`.
+    """The weights of one network; see :class:`~mltoolkit.quantization.weight_access.StageRewriter`.
 
     Args:
         path: names of the pipeline stages down to it.
@@ -77,19 +77,19 @@ class NetworkRewriter:
 
     @property
     def slots(self) -> tuple[WeightSlot, ...]:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         return tuple(place.slot for place in self._places)
 
     def _place(self, slot: WeightSlot) -> _Place:
         return self._places[slot.index - self._first]
 
     def values(self, slot: WeightSlot) -> NDArray[np.float32]:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         field = self._place(slot).field
         return read_weight(field.params, field.shape, field.where, field.channel_axis)
 
     def obstacle(self, slot: WeightSlot, form: Form) -> str:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         return self._own_obstacle(slot, form) or (_PROGRAMS_ONLY.reason if _for_programs(form) else "")
 
     def _own_obstacle(self, slot: WeightSlot, form: Form) -> str:
@@ -118,18 +118,18 @@ class NetworkRewriter:
         return ""
 
     def lacking(self, slot: WeightSlot, form: Form) -> Lack | None:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         return _PROGRAMS_ONLY if _for_programs(form) and not self._own_obstacle(slot, form) else None
 
     def size(self, slot: WeightSlot, form: Form) -> int:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         if form.kind in ("float16", "float32"):
             return slot.count * form.nbits // 8
         codes = packed_size(slot.count, form.nbits)
         return codes + (4 << form.nbits if form.kind == "table" else 8 * (slot.channels if form.per_channel else 1))
 
     def write(self, slot: WeightSlot, stored: Stored) -> int:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         target = self._place(slot).target
         if isinstance(stored, (LinearCodes, TableCodes)):
             write_codes(target, stored)
@@ -145,7 +145,7 @@ class NetworkRewriter:
         return stored_bytes(target)
 
     def bias_slot(self, slot: WeightSlot) -> WeightSlot | None:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         bias = self._bias(slot)
         if not isinstance(bias, BiasPlace) or not bias.used:
             return None
@@ -153,12 +153,12 @@ class NetworkRewriter:
         return next(found, None)
 
     def bias_channels(self, slot: WeightSlot) -> int:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         bias = self._bias(slot)
         return 0 if isinstance(bias, str) else bias.channels
 
     def write_bias(self, slot: WeightSlot, values: NDArray[np.floating]) -> str:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         bias = self._bias(slot)
         if isinstance(bias, str):
             return bias
@@ -192,11 +192,11 @@ class NetworkRewriter:
         return Encoding.FLOAT16 in floats and Encoding.FLOAT32 not in floats
 
     def message(self, slot: WeightSlot) -> Any:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         return self._place(slot).layer
 
     def finish(self) -> int:
-        """See :class:`~mltoolkit.quantization.rewriting.StageRewriter`."""
+        """See :class:`~mltoolkit.quantization.weight_access.StageRewriter`."""
         for place in self._places:
             if place.slot.index not in self._written:
                 place.target.CopyFrom(place.field.params)

@@ -54,7 +54,7 @@ class _Place:
 
 
 class ProgramRewriter:
-    """The weights of one program; see :class:`~mltoolkit.quantization.rewriting.StageRewriter`.
+    """The weights of one program; see :class:`~mltoolkit.quantization.weight_access.StageRewriter`.
 
     Args:
         path: names of the pipeline stages down to it.
@@ -132,21 +132,21 @@ class ProgramRewriter:
 
     @property
     def slots(self) -> tuple[WeightSlot, ...]:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         return tuple(place.slot for place in self._places)
 
     def _place(self, slot: WeightSlot) -> _Place:
         return self._places[slot.index - self._first]
 
     def values(self, slot: WeightSlot) -> NDArray[np.float32]:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         values = as_float32(self._place(slot).constants[0].read(self._weights))
         if values.shape != slot.shape:
             raise InvalidModelError(f"the weight has the shape {values.shape}, not {slot.shape}", where=slot.where)
         return values
 
     def obstacle(self, slot: WeightSlot, form: Form) -> str:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         reason = self._own_obstacle(slot, form)
         if reason:
             return reason
@@ -178,22 +178,22 @@ class ProgramRewriter:
         return reason
 
     def lacking(self, slot: WeightSlot, form: Form) -> Lack | None:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         return None if self._own_obstacle(slot, form) else lacking(form, self._version)
 
     def size(self, slot: WeightSlot, form: Form) -> int:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         return form_bytes(slot, form, 16 if slot.half else 32, self._version)
 
     def write(self, slot: WeightSlot, stored: Stored) -> int:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         place = self._place(slot)
         place.new, size = self._operations.operations(stored, slot.shape, slot.channel_axis, place.element, slot.where)
         self._weights.release_pages()
         return size
 
     def bias_slot(self, slot: WeightSlot) -> WeightSlot | None:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         uses = self._place(slot).uses
         found = bias_constant(uses)
         bias = next((place for place in self._places if found is not None and found in place.constants), None)
@@ -202,7 +202,7 @@ class ProgramRewriter:
         return bias.slot if bias is not None and all(id(use.operation) in own for use in bias.uses) else None
 
     def bias_channels(self, slot: WeightSlot) -> int:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         bias = self.bias_slot(slot)
         if bias is not None:
             return bias.count
@@ -210,7 +210,7 @@ class ProgramRewriter:
         return 0 if bias_input(uses) else bias_length(uses, slot.channels)
 
     def write_bias(self, slot: WeightSlot, values: NDArray[np.floating]) -> str:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         place = self._place(slot)
         bias = self.bias_slot(slot)
         if not np.abs(values).max(initial=0.0) <= float(np.finfo(place.element).max):
@@ -229,7 +229,7 @@ class ProgramRewriter:
         return ""
 
     def message(self, slot: WeightSlot) -> None:
-        """See :class:`~mltoolkit.quantization.rewriting.WeightAccess`."""
+        """See :class:`~mltoolkit.quantization.weight_access.WeightAccess`."""
         return
 
     @property
@@ -238,7 +238,7 @@ class ProgramRewriter:
         return bool(self._new_biases) or any(place.new for place in self._places)
 
     def finish(self) -> int:
-        """See :class:`~mltoolkit.quantization.rewriting.StageRewriter`."""
+        """See :class:`~mltoolkit.quantization.weight_access.StageRewriter`."""
         for place in self._places:
             if place.new:
                 for constant in place.constants:

@@ -14,7 +14,7 @@ from mltoolkit.quantization.settings import QuantizationSettings
 
 if TYPE_CHECKING:
     from mltoolkit.model import Model
-    from mltoolkit.quantization.rewriting import ModelRewriter, WeightAccess
+    from mltoolkit.quantization.weight_access import ModelRewriter, WeightAccess
 
 METADATA_KEY = "com.mltoolkit.quantization"
 # Rounds of naming the weights that defaults do not get right: naming one may change its neighbours in a layer.

@@ -22,7 +22,7 @@ from mltoolkit.digits import digit_images_path, digit_model_path
 from mltoolkit.errors import QuantizationError
 from mltoolkit.model import Model
 from mltoolkit.quantization.config import QuantizationConfig
-from mltoolkit.quantization.rewriting import SpecRewriter
+from mltoolkit.quantization.rewriting_spec import SpecRewriter
 
 MODEL = digit_model_path()
 SHOWN = sorted(digit_images_path().rglob("*.png"))[::25]

@@ -16,7 +16,8 @@ from mltoolkit.calibration.statistics import InputStatistics
 from mltoolkit.formats.features import ImageFeature
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.model import Model
-from mltoolkit.quantization.rewriting import ModelRewriter, open_rewriter
+from mltoolkit.quantization.rewriting import open_rewriter
+from mltoolkit.quantization.weight_access import ModelRewriter
 from mltoolkit.runtime.sections import SectionedRun
 
 MULTIPLYING = (

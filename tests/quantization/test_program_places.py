@@ -10,8 +10,8 @@ from mil_programs import Ref, add_operation
 from program_zoo import ProgramBuilder, chain, report_of, sample, values_of
 
 import mltoolkit as mlt
-from mltoolkit.quantization.rewriting import Form, open_rewriter
-from mltoolkit.quantization.slots import WeightSlot
+from mltoolkit.quantization.rewriting import open_rewriter
+from mltoolkit.quantization.slots import Form, WeightSlot
 
 
 def test_weights_inside_branches() -> None:

@@ -19,7 +19,7 @@ from mltoolkit.formats.protobuf import new_model
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.plan import Decision
 from mltoolkit.quantization.quantize_spec import quantize_spec, rewrite_weights
-from mltoolkit.quantization.rewriting import SpecRewriter
+from mltoolkit.quantization.rewriting_spec import SpecRewriter
 from mltoolkit.quantization.settings import OPTIONS, QuantizationSettings
 from mltoolkit.quantization.settings_record import METADATA_KEY, settings_of
 

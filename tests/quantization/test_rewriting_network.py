@@ -18,7 +18,9 @@ from mltoolkit.formats.weights import TableCodes, read_weight
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import Job, quantize
 from mltoolkit.quantization.plan import reason_to_stay
-from mltoolkit.quantization.rewriting import Form, SpecRewriter, WeightSlot, open_rewriter
+from mltoolkit.quantization.rewriting import open_rewriter
+from mltoolkit.quantization.rewriting_spec import SpecRewriter
+from mltoolkit.quantization.slots import Form, WeightSlot
 
 _FORMS = (Form("table", 4), Form("linear", 8), Form("linear", 5, per_channel=True), Form("float16", 16))
 
