@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from mltoolkit.cli.printing import print_json
 _EXAMPLES = examples(
     "mltoolkit sweep model.mlmodel pictures -o sweep",
     "mltoolkit sweep model.mlmodel pictures -o sweep --calibration other-pictures --bits 8,4,3,2",
+    "mltoolkit sweep model.mlmodel pictures -o sweep --calibration 0.5",
     "mltoolkit sweep model.mlmodel pictures -o sweep -m linear -m kmeans --keep-models",
 )
 
@@ -46,7 +48,11 @@ def sweep(
     ] = None,
     calibration: Annotated[
         str | None,
-        typer.Option(metavar="SAMPLES", help="What calibrated modes look at; others than those compared on."),
+        typer.Option(
+            metavar="SAMPLES|SHARE",
+            help="What calibrated modes look at: others than those compared on, or the share of SAMPLES that is kept "
+            "apart for it, such as 0.5.",
+        ),
     ] = None,
     crop: Annotated[str, typer.Option(help="How pictures are fitted: whole or center.")] = "whole",
     keep_models: Annotated[
@@ -76,7 +82,7 @@ def sweep(
             given(output, "--output"),
             modes=mode or None,
             bits=_numbers(bits) if bits is not None else None,
-            calibration_data=None if calibration is None else given(calibration, "--calibration"),
+            calibration_data=None if calibration is None else _calibration_data(calibration),
             crop=crop,  # type: ignore[arg-type]  # sweep checks it
             keep_models=keep_models,
             plots=plots,
@@ -92,6 +98,14 @@ def sweep(
     typer.echo(str(report))
     files = ["sweep.csv", "sweep.json", *(["sweep.svg", "sweep.png"] if plots else ())]
     typer.echo(f"written to {output}: {', '.join([*files, *(sheet.name for sheet in report.sheets)])}")
+
+
+def _calibration_data(text: str) -> str | float:
+    """A share of the samples, or where others lie."""
+    try:
+        return str(given(text, "--calibration")) if Path(text).exists() else float(text)
+    except ValueError:
+        return text
 
 
 def _numbers(bits: str) -> list[int]:

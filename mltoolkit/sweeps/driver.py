@@ -22,6 +22,7 @@ from mltoolkit.sweeps.remembered import RememberedModel
 from mltoolkit.sweeps.report import SweepReport
 from mltoolkit.sweeps.rows import RowFolder, SweepRow
 from mltoolkit.sweeps.sheets import write_sheets
+from mltoolkit.sweeps.splitting import split
 from mltoolkit.sweeps.tiles import picture_output
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def sweep(
         bits: numbers of bits; 8, 6, 4, 3, 2 and 1 by default, and 8, 4, 3 and 2 for models that make pictures. Each
             mode takes those that it knows.
         recipes: recipes of your own in place of modes and bits.
-        calibration_data: what calibrated methods see; it should not be the sample data.
+        calibration_data: what calibrated methods see: samples other than those compared on, or, as a number between 0
+            and 1, the share of the sample data that is kept apart for it.
         crop: how pictures are fitted: "whole" or "center".
         keep_models: keep the smaller models in ``folder/models``.
         plots: whether to draw; False where matplotlib is not installed.
@@ -106,7 +108,11 @@ def sweep(
     _check_recipes(recipes, calibration_data)
     sample_data, calibration_data = read_again(sample_data), read_again(calibration_data)
     stream = open_samples(sample_data, reference.inputs)
-    samples = list(stream.samples)
+    samples, source = list(stream.samples), stream.source
+    if isinstance(calibration_data, float):
+        samples, calibrating = split(samples, calibration_data)
+        source = f"{source} ({len(calibrating)} others to calibrate with)"
+        sample_data, calibration_data = ([sample.value for sample in side] for side in (samples, calibrating))
     if any(recipe.calibrated for recipe in recipes):
         _check_readable(calibration_data, reference, crop)
     target = _make_folder(Path(folder))
@@ -131,7 +137,7 @@ def sweep(
     report = SweepReport(
         model=name,
         original_bytes=reference.size,
-        source=stream.source,
+        source=source,
         is_classifier=any(row.top1_agreement is not None for row in rows),
         pictures=makes_pictures,
         rows=rows,
@@ -189,7 +195,8 @@ def _check_recipes(recipes: Sequence[Recipe], calibration_data: Any) -> None:
     wanting = [recipe.name for recipe in recipes if recipe.calibrated]
     if wanting and calibration_data is None:
         raise ArgumentError(
-            f"{wanting[0]!r} needs calibration data", fix="Give calibration_data: pictures other than those compared on"
+            f"{wanting[0]!r} needs calibration data",
+            fix="Give calibration_data: samples other than those compared on, or a share of them such as 0.5",
         )
 
 

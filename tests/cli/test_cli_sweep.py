@@ -48,3 +48,12 @@ def test_an_interruption_is_said(run: Run, tmp_path: Path, monkeypatch: pytest.M
     code, out, err = run("sweep", MODEL, PICTURES, "-o", tmp_path)
     assert (code, out) == (130, "")
     assert err == f"mltoolkit: interrupted; the same command goes on from the rows in {tmp_path}\n"
+
+
+def test_a_share_calibrates(run: Run, tmp_path: Path) -> None:
+    options = ("--bits", "4", "-m", "calibrated_kmeans", "--no-plots")
+    code, out, err = run("sweep", MODEL, PICTURES, "-o", tmp_path / "sweep", "--calibration", "0.5", *options)
+    assert code == 0, err
+    assert "others to calibrate with" in out
+    code, _, err = run("sweep", MODEL, PICTURES, "-o", tmp_path / "sweep", "--calibration", "1.5", *options)
+    assert code == 1 and "--calibration is 1.5" in err and "above 0 and below 1" in err, err
