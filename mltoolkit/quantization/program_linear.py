@@ -15,7 +15,8 @@ from mltoolkit.formats.program_weights import AffineCodes
 
 # Values quantized at a time: what is computed in between fits the cache of most machines.
 _PIECE = 1 << 18
-_SMALLEST_HALF = np.float32(2.0**-24)
+# The smallest float16 of full precision.
+_SMALLEST_NORMAL_HALF = np.float32(2.0**-14)
 
 
 def quantize_affine(
@@ -57,7 +58,7 @@ def quantize_affine(
     span = high - low
     scale = span / np.float32(high_code - low_code)
     if half:
-        scale = np.maximum(scale, _SMALLEST_HALF).astype(np.float16).astype(np.float32)
+        scale = _as_half(scale)
     empty = (span == 0) | (scale == 0)
     scale[empty] = 1
     zero_point: NDArray[np.float32] | None = None
@@ -78,6 +79,13 @@ def quantize_affine(
         by_block[piece] = np.clip(steps, low_code, high_code, out=steps)
     zeros = None if zero_point is None else zero_point.reshape(counts).astype(dtype)
     return AffineCodes(codes, nbits, scale.reshape(counts), zeros)
+
+
+def _as_half(scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scales as float16 holds them; where it has few bits they are rounded up, lest codes end before the values do."""
+    half = scale.astype(np.float16)
+    low = (half < scale) & (scale < _SMALLEST_NORMAL_HALF)
+    return np.where(low, np.nextafter(half, np.float16(np.inf)), half).astype(np.float32)
 
 
 def code_range(nbits: int, *, symmetric: bool, signed: bool) -> tuple[int, int]:

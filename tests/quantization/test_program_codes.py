@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mltoolkit.formats.program_weights import decode_stored
@@ -27,6 +27,8 @@ SCALES = st.sampled_from([1e-30, 1e-8, 1e-3, 1.0, 1e6, 1e30])
     BLOCKS, st.integers(0, 10_000), SCALES, st.floats(-2, 2), st.sampled_from([4, 8]), st.booleans(), st.booleans(),
     st.booleans(),
 )  # fmt: skip
+# A scale of 5e-7, of which float16 holds three bits.
+@example([(1, 1)], 0, 1e-3, 0.0, 8, False, False, True)
 def test_affine_codes_are_the_nearest_of_their_block(
     blocks: list[tuple[int, int]],
     seed: int,
