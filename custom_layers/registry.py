@@ -88,7 +88,9 @@ class CustomLayerSet:
         """
         found = self._look_up(class_name)
         if found is None:
-            hint = did_you_mean(class_name, [*self._given, *_registered, *installed_names(), *SHIPPED]) + " "
+            hint = did_you_mean(class_name, [*self._given, *_registered, *installed_names(), *SHIPPED])
+            # No other layer than one of nearly that name can stand for it.
+            hint = f"{hint} " if hint.endswith("?") else ""
             raise MissingCustomLayerError(
                 f"the custom layer {class_name!r} has no Python class",
                 where=where,

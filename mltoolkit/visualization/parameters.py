@@ -96,11 +96,11 @@ def _enum_text(field: Any, value: int) -> str:
 
 
 def plain_text(value: Any) -> str:
-    """A number, flag or text; bytes are counted."""
+    """A number, flag or text, an empty one in quotes; bytes are counted."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.7g}"
-    return str(value)[: _MAX_TEXT + 1]
+    return str(value)[: _MAX_TEXT + 1] or '""'

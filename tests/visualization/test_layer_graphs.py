@@ -80,12 +80,13 @@ def test_a_custom_layer_says_what_it_needs() -> None:
     params.className, params.description = "NoSuchClass", "does something"
     params.parameters["alpha"].doubleValue = 0.5
     params.parameters["on"].boolValue = True
+    params.parameters["word"].stringValue = ""
     params.weights.add().floatValue.extend([1.0, 2.0])
     params.weights.add().rawValue = b"abc"
     graph, remarks = model_graph(Model.from_spec(spec))
     node = node_of(graph, "c")
     assert (node.class_name, node.description, node.family) == ("NoSuchClass", "does something", "custom")
-    assert node.parameters == [("alpha", "0.5"), ("on", "true")]
+    assert node.parameters == [("alpha", "0.5"), ("on", "true"), ("word", '""')]
     assert [weight.storage for weight in node.weights] == ["float32", "raw bytes"]
     look_at_weights(graph, None, None)
     assert node.weights[0].figures is not None and node.weights[1].figures is None
