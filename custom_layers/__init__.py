@@ -2,6 +2,6 @@
 
 from mltoolkit.custom_layers.conversion import CONVERSION_FUNCTIONS
 from mltoolkit.custom_layers.protocol import CustomLayer
-from mltoolkit.custom_layers.registry import CustomLayerSet, register_custom_layer
+from mltoolkit.custom_layers.registry import CustomLayerSet, layers_given, register_custom_layer
 
-__all__ = ["CONVERSION_FUNCTIONS", "CustomLayer", "CustomLayerSet", "register_custom_layer"]
+__all__ = ["CONVERSION_FUNCTIONS", "CustomLayer", "CustomLayerSet", "layers_given", "register_custom_layer"]

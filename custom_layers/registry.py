@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mltoolkit.custom_layers.installed import installed_layer, installed_names
 from mltoolkit.custom_layers.protocol import CustomLayer
@@ -45,6 +45,19 @@ def _checked_name(layer_class: object) -> str:
             fix="Set it to the className of the layer in the model file",
         )
     return layer_class.class_name
+
+
+def layers_given(given: Any) -> tuple[LayerClass, ...] | Mapping[str, LayerClass]:
+    """The custom layers that a caller gives for one model; an iterator is read.
+
+    Raises:
+        ArgumentError: they are no list of classes, and no mapping from names to classes.
+    """
+    if isinstance(given, Mapping):
+        return given
+    if isinstance(given, (str, type)) or not isinstance(given, Iterable):
+        raise ArgumentError(f"custom_layers is {given!r}", fix="Give a list of classes, such as [MyLayer]")
+    return tuple(given)
 
 
 class CustomLayerSet:

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from mltoolkit.custom_layers import CustomLayer, CustomLayerSet
+from mltoolkit.custom_layers import CustomLayer, CustomLayerSet, layers_given
 from mltoolkit.errors import ArgumentError, ModelFileError, UnsupportedModelError, did_you_mean
 from mltoolkit.formats.features import ImageFeature
 from mltoolkit.formats.ml_program import weight_references
-from mltoolkit.formats.model_file import to_spec, weights_folder
+from mltoolkit.formats.model_file import path_of, to_spec, weights_folder
 from mltoolkit.formats.model_writing import write_spec
 from mltoolkit.formats.networks import custom_class_names, iter_models, pipeline_stages
 from mltoolkit.formats.protobuf import new_model
@@ -104,7 +104,7 @@ class Model(ModelDescription):
         function_name: str = "",
     ) -> None:
         super().__init__(spec, name, weights_dir, function_name)
-        self._given_layers = custom_layers if isinstance(custom_layers, Mapping) else tuple(custom_layers)
+        self._given_layers = layers_given(custom_layers)
         self._custom_layers = CustomLayerSet(self._given_layers)
         self._predictor: Predictor | None = None
         self._lock = threading.Lock()
@@ -129,9 +129,13 @@ class Model(ModelDescription):
             weights_dir: the folder of an ML Program's weight files.
 
         Raises:
+            ArgumentError: it is no such message.
             InvalidModelError: the message contradicts itself.
         """
-        folder = Path(weights_dir) if weights_dir is not None else None
+        if isinstance(spec, (str, os.PathLike)):
+            raise ArgumentError(f"{spec!r} is no protobuf message", fix="Give the path to load()")
+        spec = to_spec(spec)
+        folder = path_of(weights_dir) if weights_dir is not None else None
         return cls(spec, name=name, custom_layers=custom_layers, weights_dir=folder)
 
     @property
@@ -189,6 +193,8 @@ class Model(ModelDescription):
             raise UnsupportedModelError(
                 f"a model of kind {self.kind} is not one graph", fix="Take the graph of one of model.stages"
             )
+        if input_shapes is not None and not isinstance(input_shapes, Mapping):
+            raise ArgumentError(f"input_shapes is {input_shapes!r}", fix="Give {'input': (1, 3, 224, 224)}, say")
         shapes = dict(input_shapes or {})
         names = [feature.name for feature in self.inputs]
         for name in shapes:
@@ -277,6 +283,8 @@ class Model(ModelDescription):
         Returns:
             Name → array: a classifier's probabilities (classes,) by class index, images as float32 (C, H, W).
         """
+        if isinstance(taps, str) or not isinstance(taps, Sequence):
+            raise ArgumentError(f"taps is {taps!r}", fix="Give a list of names")
         return self._run(data, threads, taps, state).raw
 
     def _run(
@@ -312,10 +320,10 @@ class Model(ModelDescription):
         """
         from mltoolkit.runtime.images import prepare_image
 
-        if isinstance(feature, str):
+        if not isinstance(feature, ImageFeature):
             images = {item.name: item for item in self.inputs if isinstance(item, ImageFeature)}
-            if feature not in images:
-                raise ArgumentError(f"the model has no image input {feature!r}", fix=did_you_mean(feature, images))
+            if not isinstance(feature, str) or feature not in images:
+                raise ArgumentError(f"the model has no image input {feature!r}", fix=did_you_mean(str(feature), images))
             feature = images[feature]
         return prepare_image(feature, image, crop)
 

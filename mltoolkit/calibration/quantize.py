@@ -20,7 +20,7 @@ from mltoolkit.calibration.trial import METHOD, Agreement, Bench, Trial
 from mltoolkit.errors import ArgumentError
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import LutFunction
-from mltoolkit.quantization.quantize_spec import make_report
+from mltoolkit.quantization.quantize_spec import check_progress, make_report
 from mltoolkit.quantization.selectors import LayerSelector, Predicate
 from mltoolkit.quantization.settings import QuantizationSettings
 
@@ -150,6 +150,8 @@ def quantize_calibrated(
         settings,
     )
     check_rest(held_out, limit, rows, seed, agreement)
+    check_progress(progress)
+    seed, rows = int(seed), None if rows is None else int(rows)  # the model's metadata take no NumPy numbers
     config = QuantizationConfig(
         nbits=nbits if goal in ("nbits", "settings") else 8,
         quantization_mode=quantization_mode,

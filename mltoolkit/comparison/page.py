@@ -19,6 +19,7 @@ from mltoolkit.comparison.sizes import SizeTable, compare_sizes
 from mltoolkit.comparison.sources import read_again
 from mltoolkit.errors import ArgumentError, MLToolkitError, ModelFileError
 from mltoolkit.formats.atomic_file import write_atomically
+from mltoolkit.formats.model_file import path_of
 from mltoolkit.runtime.images import Crop
 
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ def check_page_path(path: str | os.PathLike[str]) -> Path:
     """The path of a page.
 
     Raises:
-        ArgumentError: the file's name does not end in .html, or its folder does not exist.
+        ArgumentError: it is no path, the file's name does not end in .html, or its folder does not exist.
     """
-    target = Path(path)
+    target = path_of(path)
     if target.suffix.lower() not in (".html", ".htm"):
         raise ArgumentError(f"a report is an .html file, not {target.name!r}", fix=f"Call it {target.stem}.html")
     if not target.parent.is_dir():
@@ -141,6 +142,10 @@ def comparison_page(
     """
     from mltoolkit.model import load
 
+    if names is not None and not (
+        isinstance(names, (list, tuple)) and len(names) == 2 and all(isinstance(name, str) for name in names)
+    ):
+        raise ArgumentError(f"names is {names!r}", fix='Give two texts, such as ("original", "quantized")')
     a, b = load(full_precision_model), load(other_model)
     samples = read_again(sample_data)
     comparison = compare_models(a, b, samples, crop=crop, max_worst=max_worst, progress=progress)

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from mltoolkit.errors import ArgumentError, MissingExtraError, ModelFileError
 from mltoolkit.formats.atomic_file import write_atomically
+from mltoolkit.formats.model_file import path_of
 from mltoolkit.markup.colours import LIGHT
 from mltoolkit.markup.text import shown
 
@@ -87,10 +88,10 @@ def check_plot_path(path: str | os.PathLike[str]) -> Path:
     """The path of a plot.
 
     Raises:
-        ArgumentError: the suffix is none that a plot can have.
+        ArgumentError: it is no path, or the suffix is none that a plot can have.
         ModelFileError: there is no such folder.
     """
-    target = Path(path)
+    target = path_of(path)
     if target.suffix.lower() not in SUFFIXES:
         raise ArgumentError(
             f"a plot cannot be written as {target.suffix!r}", fix=f"Choose one of: {' '.join(SUFFIXES)}"

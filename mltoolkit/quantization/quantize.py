@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mltoolkit.formats.deployment import target_version
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import LutFunction
-from mltoolkit.quantization.quantize_spec import Progress, make_report, rewrite_weights
+from mltoolkit.quantization.quantize_spec import Progress, check_progress, make_report, rewrite_weights
 from mltoolkit.quantization.rewriting import open_rewriter
 from mltoolkit.quantization.selectors import LayerSelector, Predicate
 from mltoolkit.quantization.settings import QuantizationSettings
@@ -136,6 +136,7 @@ def quantize_weights(
     target = minimum_deployment_target
     if target is None and config.settings is not None:
         target = config.settings.minimum_deployment_target
+    check_progress(progress)
     if target is not None:
         target_version(target)  # before the model is read
     rewriter = open_rewriter(load(full_precision_model), minimum_deployment_target=target)

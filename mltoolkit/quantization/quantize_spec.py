@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mltoolkit.errors import ArgumentError
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import MODES, Job, quantize
 from mltoolkit.quantization.plan import Decision, keep, plan_layers
@@ -28,6 +29,18 @@ Progress = Callable[[int, int, str], None]
 _LARGEST_FLOAT16 = 65504.0
 # The smallest float16 of full precision; below it bits are lost, and 6e-8 is the smallest of all.
 _SMALLEST_NORMAL_FLOAT16 = 2.0**-14
+
+
+def check_progress(progress: Any) -> None:
+    """Check that progress can be told, before the work.
+
+    Raises:
+        ArgumentError: it is no function.
+    """
+    if progress is not None and not callable(progress):
+        raise ArgumentError(
+            f"progress is {progress!r}", fix="Give a function of how many are done, how many there are, and a name"
+        )
 
 
 def quantize_spec(
@@ -138,7 +151,7 @@ def apply_decision(rewriter: WeightAccess, decision: Decision) -> tuple[WeightRe
         decision = _with_needed_bits(rewriter, decision, rewriter.values(slot))
     form = decision.form
     if form is None:
-        return make_record(decision, slot.bytes, None), decision
+        return WeightRecord.of(slot, decision.reason), decision
     values = rewriter.values(slot)
     job = Job(values, form, slot, decision.config.lut_function)
     stored = quantize(decision.config.mode, job)
@@ -159,20 +172,8 @@ def _with_needed_bits(rewriter: WeightAccess, decision: Decision, values: NDArra
     return keep([decision], f"it has {count} different values, more than tables of {most} bits hold")[0]
 
 
-def make_record(decision: Decision, size: int, sqnr: float | None) -> WeightRecord:
-    """The record of a weight that takes ``size`` bytes now."""
-    slot, form = decision.slot, decision.form
-    return WeightRecord(
-        stage=slot.stage,
-        layer=slot.layer,
-        layer_type=slot.layer_type,
-        weight=slot.name,
-        shape=slot.shape,
-        mode=decision.config.mode.name if form else "",
-        bits_before=slot.bits,
-        bits_after=form.nbits if form else slot.bits,
-        bytes_before=slot.bytes,
-        bytes_after=size,
-        sqnr_db=sqnr,
-        reason=decision.reason,
-    )
+def make_record(decision: Decision, size: int, sqnr: float) -> WeightRecord:
+    """The record of a weight that was stored in the decided form, in ``size`` bytes."""
+    assert decision.form is not None
+    mode = decision.config.mode.name
+    return WeightRecord.of(decision.slot, decision.reason, mode, size, decision.form.nbits, sqnr)

@@ -60,6 +60,8 @@ class AdvancedQuantizedLayerSelector(QuantizedLayerSelector):
         minimum_conv_weight_count: int = 4096,
     ) -> None:
         super().__init__()
+        if isinstance(skip_layer_types, str) or not isinstance(skip_layer_types, Iterable):
+            raise ArgumentError(f"skip_layer_types is {skip_layer_types!r}", fix="Give a list such as ['batchnorm']")
         self.skip_layer_types = list(skip_layer_types)
         self.minimum_conv_kernel_channels = minimum_conv_kernel_channels
         self.minimum_conv_weight_count = minimum_conv_weight_count

@@ -13,6 +13,7 @@ from mltoolkit.comparison.plotting import require_plots
 from mltoolkit.comparison.progress import ProgressCallback, reporting
 from mltoolkit.comparison.sources import Sample, open_samples, read_again
 from mltoolkit.errors import ArgumentError, ComparisonError, ModelFileError, did_you_mean
+from mltoolkit.formats.model_file import path_of
 from mltoolkit.runtime.cores import available_cores
 from mltoolkit.runtime.images import CROPS, Crop
 from mltoolkit.sweeps.fingerprint import model_digest, row_key, samples_digest
@@ -95,6 +96,7 @@ def sweep(
 
     if plots:
         require_plots("the plot of a sweep")
+    path_of(folder)  # before the model is read
     if crop not in CROPS:
         raise ArgumentError(f"crop is {crop!r}", fix=did_you_mean(str(crop), CROPS))
     if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
@@ -115,7 +117,7 @@ def sweep(
         sample_data, calibration_data = ([sample.value for sample in side] for side in (samples, calibrating))
     if any(recipe.calibrated for recipe in recipes):
         _check_readable(calibration_data, reference, crop)
-    target = _make_folder(Path(folder))
+    target = _make_folder(path_of(folder))
     job = Job(
         reference=RememberedModel(reference),
         samples=samples,
@@ -186,6 +188,8 @@ def _measure_all(
 
 
 def _check_recipes(recipes: Sequence[Recipe], calibration_data: Any) -> None:
+    if not isinstance(recipes, Sequence) or not all(isinstance(recipe, Recipe) for recipe in recipes):
+        raise ArgumentError(f"recipes is {recipes!r}", fix="Give a list of Recipe, or modes and bits")
     if not recipes:
         raise ArgumentError("there is no recipe to try", fix="Give modes and bits, or recipes")
     names = [recipe.name for recipe in recipes]

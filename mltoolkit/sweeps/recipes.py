@@ -107,13 +107,16 @@ def recipes_of(modes: Iterable[str], bits: Iterable[int], crop: Crop = "whole") 
         crop: how calibrated modes fit pictures: "whole" or "center".
 
     Raises:
-        ArgumentError: there is no such mode, or no mode knows one of the numbers.
+        ArgumentError: one of them is no list, there is no such mode, or no mode knows one of the numbers.
 
     >>> [recipe.name for recipe in recipes_of(["linear", "linear_symmetric"], [4, 1])]
     ['linear 4 bits', 'linear 1 bit', 'linear_symmetric 4 bits']
     """
+    for name, several, example in (("modes", modes, "['linear', 'kmeans']"), ("bits", bits, "[8, 4, 2]")):
+        if not isinstance(several, Iterable) or isinstance(several, str | bytes):
+            raise ArgumentError(f"{name} is {several!r}", fix=f"Give a list such as {example}")
     found = []
-    wanted = list(dict.fromkeys(bits))
+    wanted = list(dict.fromkeys(int(nbits) if hasattr(nbits, "__index__") else nbits for nbits in bits))
     for mode in dict.fromkeys(modes):
         if mode not in METHODS:
             raise ArgumentError(f"there is no mode {mode!r} to sweep", fix=did_you_mean(mode, METHODS))

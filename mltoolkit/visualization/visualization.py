@@ -9,6 +9,7 @@ from typing import Any
 
 from mltoolkit.errors import ArgumentError, ModelFileError, UnsupportedModelError
 from mltoolkit.formats.atomic_file import write_atomically
+from mltoolkit.formats.model_file import path_of
 from mltoolkit.markup.text import escaped
 from mltoolkit.model import Model, load
 from mltoolkit.visualization.graph import LayerGraph
@@ -111,7 +112,7 @@ def visualize(model: Any, path: str | os.PathLike[str] | None = None, *, compare
 
 
 def _page_path(path: str | os.PathLike[str]) -> Path:
-    target = Path(path)
+    target = path_of(path)
     if target.suffix.lower() not in (".html", ".htm"):
         raise ArgumentError(f"{str(path)!r} is no name for a page", fix="Give a name that ends with .html")
     if not target.parent.is_dir():
