@@ -23,8 +23,8 @@ class Segment:
     Args:
         graph: the graph.
         wanted: an output of one of its nodes, or one of its inputs.
-        given: whether the way back from ``wanted`` ends at a value, as it does at the graph's inputs; it is asked of
-            ``wanted`` too.
+        given: whether the way back from ``wanted`` ends at a value, as it always does at the graph's inputs. It is asked
+            of every value on the way, ``wanted`` too.
         files: weight files that the graph's constants may be views of.
 
     Attributes:
@@ -83,7 +83,7 @@ def _way_back(wanted: ir.Value, given: Callable[[ir.Value], bool]) -> tuple[list
     def makers(values: Iterable[ir.Value]) -> Iterator[ir.Node]:
         for value in values:
             maker = value.producer()
-            if maker is not None and not given(value):
+            if not given(value) and maker is not None:
                 yield maker
             elif value.const_value is None:
                 reads[value] = None
