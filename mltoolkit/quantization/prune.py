@@ -7,27 +7,19 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mltoolkit.errors import ArgumentError, UnsupportedModelError
+from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.formats.deployment import target_version
-from mltoolkit.formats.mil_value_writing import array_bytes
-from mltoolkit.formats.program_weights import SparseCodes, SparseWeight, decode_stored
-from mltoolkit.quantization.config import QuantizationConfig
-from mltoolkit.quantization.pruning import STRUCTURED, PruningConfig
-from mltoolkit.quantization.quantize_spec import Progress
-from mltoolkit.quantization.report import QuantizationReport, WeightRecord
+from mltoolkit.quantization.prune_weight import prune_weight
+from mltoolkit.quantization.pruning_rules import PruningConfig
+from mltoolkit.quantization.quantize_spec import Progress, check_progress
+from mltoolkit.quantization.report import QuantizationReport
 from mltoolkit.quantization.rewriting import open_rewriter
-from mltoolkit.quantization.selectors import Predicate, check_selector, selects
-from mltoolkit.quantization.slots import Form, WeightSlot
-from mltoolkit.quantization.sparse_codes import sparse_codes, sparse_codes_bytes, sparse_config
-from mltoolkit.quantization.sqnr import sqnr_db
-from mltoolkit.quantization.weight_access import ModelRewriter
+from mltoolkit.quantization.selectors import Predicate, check_selector
+from mltoolkit.quantization.sparse_codes import sparse_config
 
 if TYPE_CHECKING:
     from mltoolkit.model import Model
 
-_ROLES = {"bias": "biases stay", "normalization": "parameters of normalization stay"}
 METADATA_KEY = "com.mltoolkit.pruning"
 
 
@@ -80,6 +72,7 @@ def prune_weights(
     config = PruningConfig(threshold, target_sparsity, n_m_ratio, block_size, dim, minimum_sparsity)
     codes = None if nbits is None else sparse_config(nbits, quantization_mode)
     check_selector(selector)
+    check_progress(progress)
     if minimum_deployment_target is not None:
         target_version(minimum_deployment_target)
     rewriter = open_rewriter(load(model), minimum_deployment_target=minimum_deployment_target)
@@ -89,7 +82,7 @@ def prune_weights(
         )
     records = []
     for done, slot in enumerate(rewriter.slots, start=1):
-        records.append(_prune(rewriter, slot, config, codes, selector, only_if_smaller))
+        records.append(prune_weight(rewriter, slot, config, codes, selector, only_if_smaller))
         if progress is not None:
             progress(done, len(rewriter.slots), slot.layer)
     if any(record.mode for record in records):
@@ -105,69 +98,3 @@ def prune_weights(
         mode, nbits or 0, tuple(records), rewriter.bytes_before, rewriter.bytes_after
     )
     return pruned
-
-
-def _prune(
-    rewriter: ModelRewriter,
-    slot: WeightSlot,
-    config: PruningConfig,
-    codes: QuantizationConfig | None,
-    selector: Any,
-    only_if_smaller: bool,
-) -> WeightRecord:
-    bits = 16 if slot.half else 32
-    form = Form("sparse", bits if codes is None else codes.nbits or bits)
-    reason = "" if slot.role == "weight" else f"{_ROLES[slot.role]} as they are"
-    lack = rewriter.lacking(slot, form)
-    if not reason and lack is not None:
-        raise ArgumentError(lack.reason, where=slot.where, fix=lack.fix)
-    reason = reason or rewriter.obstacle(slot, form)
-    if not reason and config.structured and (slot.layer_type not in STRUCTURED or slot.name != "weight"):
-        reason = "blocks and n:m are for the weights of conv and linear"
-    if not reason and not selects(selector, rewriter.message(slot), slot):
-        reason = "not selected"
-    if reason:
-        return _record(slot, reason)
-    values = rewriter.values(slot)
-    kept = config.keep(values)
-    if isinstance(kept, str):
-        return _record(slot, kept)
-    count = int(np.count_nonzero(kept))
-    sparsity = 1 - count / slot.count
-    if sparsity < config.minimum_sparsity:
-        return _record(slot, f"only {sparsity:.1%} would be zero")
-    stored: SparseWeight | SparseCodes = SparseWeight(kept, values[kept])
-    size = array_bytes(count, bits) + array_bytes(slot.count, 1)
-    if codes is not None and count:
-        stored = sparse_codes(values, kept, slot, codes)
-        size = sparse_codes_bytes(stored, bits)
-    if only_if_smaller and size >= slot.bytes:
-        return _record(slot, f"would not get smaller with {sparsity:.1%} of zeros")
-    written = rewriter.write(slot, stored)
-    sqnr = sqnr_db(values, decode_stored(stored, slot.where))
-    name = "sparse" if isinstance(stored, SparseWeight) or codes is None else f"sparse {codes.mode.name}"
-    return _record(slot, f"{sparsity:.1%} zeros", name, written, form.nbits, sqnr)
-
-
-def _record(
-    slot: WeightSlot,
-    reason: str,
-    mode: str = "",
-    size: int | None = None,
-    bits: int | None = None,
-    sqnr: float | None = None,
-) -> WeightRecord:
-    return WeightRecord(
-        stage=slot.stage,
-        layer=slot.layer,
-        layer_type=slot.layer_type,
-        weight=slot.name,
-        shape=slot.shape,
-        mode=mode,
-        bits_before=slot.bits,
-        bits_after=slot.bits if bits is None else bits,
-        bytes_before=slot.bytes,
-        bytes_after=slot.bytes if size is None else size,
-        sqnr_db=sqnr,
-        reason=reason,
-    )

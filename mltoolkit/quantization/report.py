@@ -14,6 +14,8 @@ from mltoolkit.reports.finite import finite
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mltoolkit.quantization.slots import WeightSlot
+
 _COLUMNS = ("layer", "type", "weight", "shape", "stored as", "bits", "bytes", "SQNR dB", "remark")
 
 
@@ -49,6 +51,41 @@ class WeightRecord:
     bytes_after: int
     sqnr_db: float | None
     reason: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        slot: WeightSlot,
+        reason: str,
+        mode: str = "",
+        size: int | None = None,
+        nbits: int | None = None,
+        sqnr: float | None = None,
+    ) -> WeightRecord:
+        """The record of a weight that is stored in a mode, or was left as it was.
+
+        Args:
+            slot: the weight.
+            reason: why it was left, or a remark.
+            mode: how it is stored now.
+            size: bytes that it takes now; as before by default.
+            nbits: bits of its values now; as before by default.
+            sqnr: see above.
+        """
+        return cls(
+            stage=slot.stage,
+            layer=slot.layer,
+            layer_type=slot.layer_type,
+            weight=slot.name,
+            shape=slot.shape,
+            mode=mode,
+            bits_before=slot.bits,
+            bits_after=slot.bits if nbits is None else nbits,
+            bytes_before=slot.bytes,
+            bytes_after=slot.bytes if size is None else size,
+            sqnr_db=sqnr,
+            reason=reason,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """A dictionary for JSON; an infinite SQNR is None there."""

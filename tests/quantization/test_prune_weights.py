@@ -17,7 +17,7 @@ import mltoolkit as mlt
 from mltoolkit.digits import digit_model_path
 from mltoolkit.errors import ArgumentError, UnsupportedModelError
 from mltoolkit.quantization.prune import METADATA_KEY
-from mltoolkit.quantization.pruning import PruningConfig
+from mltoolkit.quantization.pruning_rules import PruningConfig
 from mltoolkit.quantization.rewriting import open_rewriter
 
 RULES: list[dict[str, Any]] = [
