@@ -101,7 +101,7 @@ def _features(model: Model) -> list[tuple[str, list[tuple[str, str]]]]:
             )
             for feature in features[:_FEATURES]
         ]
-        if rows and left > 0:
+        if left > 0:
             found.append((f"Inputs and outputs of {shown(name, _NAME)}" if name else "Inputs and outputs", rows[:left]))
             left -= len(rows)
     return found

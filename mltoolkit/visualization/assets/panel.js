@@ -103,6 +103,11 @@ function layerPanel(node) {
     parts.push(part("Custom layer", rows([["class", node.c], ...(node.d ? [["description", node.d]] : [])]),
       make("p", { class: "small" }, "Its code does not come with the model.")));
   }
+  if (node.k === "function") {
+    const place = data.functions.findIndex(([index]) => index === chosen);
+    parts.push(make("p", { class: "small" }, data.functions[place][1]));
+    if (data.features[place]) parts.push(part(data.features[place][0], rows(data.features[place][1])));
+  }
   if (node.p.length) parts.push(part("Parameters", rows(node.p)));
   if (node.in) parts.push(valueTable("Reads", node.in, "a"));
   if (node.out) parts.push(valueTable("Makes", node.out, "b"));
@@ -119,7 +124,7 @@ function modelPanel() {
     parts.push(part("Functions", make("table", { class: "values" }, make("tbody", {}, ...data.functions.map(([index, size]) =>
       make("tr", {}, make("td", {}, link(index)), make("td", {}, data.nodes[index].v || ""), make("td", { class: "small" }, size)))))));
   }
-  for (const [title, features] of data.features) parts.push(part(title, rows(features)));
+  for (const [title, features] of data.features) if (features.length) parts.push(part(title, rows(features)));
   if (data.weights.length) {
     parts.push(part("Weights", ...data.weights.map(([storage, detail, share]) =>
       make("div", { class: "storage" }, make("span", {}, storage), make("span", { class: "small" }, detail), qualityBar(share, "accent", ""))),
