@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from run_record import conditions
 
@@ -108,7 +109,7 @@ def _command() -> str:
 class _Copy(io.StringIO):
     """Keeps what it is given, and shows it at once."""
 
-    def __init__(self, shown: io.TextIOBase) -> None:
+    def __init__(self, shown: TextIO) -> None:
         super().__init__()
         self._shown = shown
 
