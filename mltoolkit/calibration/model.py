@@ -29,6 +29,7 @@ from mltoolkit.quantization.weight_access import ModelRewriter
 
 _log = logging.getLogger(__name__)
 
+# Called after each weight: weights done in this attempt, weights in all, the layer's name.
 Progress = Callable[[int, int, str], None]
 
 

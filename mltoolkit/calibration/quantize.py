@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mltoolkit.calibration.arguments import check_rest, goal_of
-from mltoolkit.calibration.feeds import CalibrationFeeds, stage_feeds
-from mltoolkit.calibration.model import Calibration
+from mltoolkit.calibration.feeds import stage_feeds
+from mltoolkit.calibration.goals import Reached, reach
+from mltoolkit.calibration.model import Calibration, Progress
 from mltoolkit.calibration.network import Effort
-from mltoolkit.calibration.report import CalibratedQuantizationReport
-from mltoolkit.calibration.search import Search, uniform_name
-from mltoolkit.calibration.trial import METHOD, Agreement, Bench, Trial
+from mltoolkit.calibration.report import CalibratedQuantizationReport, CurvePoint
+from mltoolkit.calibration.samples import FEW_SAMPLES, sample_warnings, split_samples
+from mltoolkit.calibration.trial import METHOD, Agreement, Bench
 from mltoolkit.errors import ArgumentError
 from mltoolkit.quantization.config import QuantizationConfig
 from mltoolkit.quantization.modes import LutFunction
 from mltoolkit.quantization.quantize_spec import check_progress, make_report
+from mltoolkit.quantization.report import QuantizationReport
 from mltoolkit.quantization.selectors import LayerSelector, Predicate
 from mltoolkit.quantization.settings import QuantizationSettings
 
@@ -28,18 +26,10 @@ if TYPE_CHECKING:
     from mltoolkit.model import Model
     from mltoolkit.runtime.images import Crop
 
-_log = logging.getLogger(__name__)
-
-# Measured on SqueezeNet at 4 bits, see docs/calibration.md.
-FEW_SAMPLES = 64
 # Positions of all samples together, at least, where the layers have so many: with six pictures at 512 each, a style
 # network of 2 bits lost quality against eight times as many.
-_POSITIONS = 64 * Effort.rows
+_POSITIONS = FEW_SAMPLES * Effort.rows
 _HELD_OUT = 0.25
-_LEAST_HELD_OUT = 20
-
-# Called after each weight: weights done in this attempt, weights in all, the layer's name.
-Progress = Callable[[int, int, str], None]
 
 
 def quantize_calibrated(
@@ -140,15 +130,13 @@ def quantize_calibrated(
     from mltoolkit.model import load
 
     started = time.monotonic()
-    goal = goal_of(
-        {
-            "nbits": nbits,
-            "max_bytes": max_bytes,
-            "max_bits_per_weight": max_bits_per_weight,
-            "min_agreement": min_agreement,
-        },
-        settings,
-    )
+    goals = {
+        "nbits": nbits,
+        "max_bytes": max_bytes,
+        "max_bits_per_weight": max_bits_per_weight,
+        "min_agreement": min_agreement,
+    }
+    goal = goal_of(goals, settings)
     check_rest(held_out, limit, rows, seed, agreement)
     check_progress(progress)
     seed, rows = int(seed), None if rows is None else int(rows)  # the model's metadata take no NumPy numbers
@@ -167,8 +155,10 @@ def quantize_calibrated(
     )
     model = load(full_precision_model)
     feeds = stage_feeds(model, sample_data, crop=crop, limit=limit)
-    own, apart = _split(feeds, _HELD_OUT if held_out is None and goal == "min_agreement" else held_out or 0.0, seed)
-    warnings = _warnings(own, apart)
+    own, apart = split_samples(
+        feeds, _HELD_OUT if held_out is None and goal == "min_agreement" else held_out or 0.0, seed
+    )
+    warnings = sample_warnings(own, apart)
     rows = max(Effort.rows, -(-_POSITIONS // len(own))) if rows is None else rows
     bench = Bench(model, own, apart, agreement, {"samples": len(own), "rows": rows, "seed": seed})
     target = minimum_deployment_target
@@ -180,88 +170,30 @@ def quantize_calibrated(
             "the model is no classifier, so there is no first class to agree on",
             fix="Give agreement=function, or max_bytes",
         )
-    trials, chosen, result, reasons = _search(
-        goal, bench, calibration, config, progress, max_bytes, max_bits_per_weight, min_agreement, curve
-    )
-    records = zip(chosen.decisions, chosen.records, strict=True)
-    plain = make_report(
-        [
-            record if record.mode else replace(record, reason=reasons.get(decision.slot.index, record.reason))
-            for decision, record in records
-        ],
-        chosen.config,
-        chosen.bytes_before,
-        chosen.point.model_bytes,
-    )
-    points = sorted(
-        (replace(trial.point, chosen=trial is chosen) for trial in trials), key=lambda point: point.model_bytes
-    )
-    result.quantization_report = CalibratedQuantizationReport(
+    amount = goals.get(goal) or 0
+    reached = reach(goal, amount, bench, calibration, config, curve=curve, progress=progress)
+    plain, points = _plain_report(reached), _points(reached)
+    reached.model.quantization_report = CalibratedQuantizationReport(
         **{**plain.__dict__, "mode": f"{METHOD} {plain.mode}"},
         samples=len(own),
-        curve=tuple(points),
+        curve=points,
         warnings=warnings,
         seconds=time.monotonic() - started,
     )
-    return result
+    return reached.model
 
 
-def _split(feeds: CalibrationFeeds, share: float, seed: int) -> tuple[CalibrationFeeds, CalibrationFeeds | None]:
-    """The samples to calibrate with, and those that are held out."""
-    count = round(share * len(feeds))
-    if not share:
-        return feeds, None
-    if count < 1 or count >= len(feeds):
-        raise ArgumentError(
-            f"a share of {share} of {len(feeds)} samples cannot be held out", fix="Give more samples, or held_out=0.5"
-        )
-    order = np.random.default_rng(seed).permutation(len(feeds))
-    apart, own = sorted(order[:count].tolist()), sorted(order[count:].tolist())
-    return feeds.take(own), feeds.take(apart)
+def _plain_report(reached: Reached) -> QuantizationReport:
+    """What was done to each weight; of those left alone, why the search may have done so."""
+    chosen, reasons = reached.chosen, reached.reasons
+    records = [
+        record if record.mode else replace(record, reason=reasons.get(decision.slot.index, record.reason))
+        for decision, record in zip(chosen.decisions, chosen.records, strict=True)
+    ]
+    return make_report(records, chosen.config, chosen.bytes_before, chosen.point.model_bytes)
 
 
-def _warnings(own: CalibrationFeeds, apart: CalibrationFeeds | None) -> tuple[str, ...]:
-    warnings = []
-    if len(own) < FEW_SAMPLES:
-        warnings.append(
-            f"{len(own)} samples are few: with 16 instead of 256, SqueezeNet lost 5 points of agreement at 4 bits"
-        )
-    if apart is not None and len(apart) < _LEAST_HELD_OUT:
-        warnings.append(f"an agreement measured on {len(apart)} held-out samples is rough")
-    if own.unreadable:
-        warnings.append(f"{len(own.unreadable)} pictures could not be read, the first: {own.unreadable[0].name}")
-    if own.other_shapes:
-        warnings.append(f"{own.other_shapes} samples of other shapes than most were left out")
-    for warning in warnings:
-        _log.warning("%s", warning)
-    return tuple(warnings)
-
-
-def _search(
-    goal: str,
-    bench: Bench,
-    calibration: Calibration,
-    config: QuantizationConfig,
-    progress: Progress | None,
-    max_bytes: int | None,
-    max_bits_per_weight: float | None,
-    min_agreement: float | None,
-    curve: bool,
-) -> tuple[list[Trial], Trial, Model, dict[int, str]]:
-    """What was tried, what was chosen, its model, and why weights that the search may have left alone were so."""
-    if goal in ("nbits", "settings"):
-        name = "settings" if config.settings is not None else uniform_name(config.nbits or 0)
-        trial, model = bench.try_out(name, calibration, config, progress)
-        return [trial], trial, model, {}
-    search = Search(bench, calibration, config, progress)
-    if goal == "max_bytes":
-        assert max_bytes is not None
-        chosen, model = search.to_size(max_bytes, curve)
-    elif goal == "max_bits_per_weight":
-        assert max_bits_per_weight is not None
-        chosen, model = search.to_rate(max_bits_per_weight, curve)
-    else:
-        assert min_agreement is not None
-        chosen, model = search.to_agreement(min_agreement)
-    trials = [*search.trials, *(() if chosen in search.trials else (chosen,))]
-    return trials, chosen, model, search.shares.reasons
+def _points(reached: Reached) -> tuple[CurvePoint, ...]:
+    """What was tried, by rising size."""
+    points = (replace(trial.point, chosen=trial is reached.chosen) for trial in reached.trials)
+    return tuple(sorted(points, key=lambda point: point.model_bytes))
