@@ -212,7 +212,12 @@ def test_functions_can_be_searched_and_walked_through(tmp_path: Path, open_page:
     assert page.inner_text("#panel header p") == "mul in double_plus"
     page.click("#panel header .link")
     text = page.inner_text("#panel")
-    for expected in ("double_plus", "2 layers, weights 160 B", "Inputs and outputs of double_plus", "input: float32 40"):
+    for expected in (
+        "double_plus",
+        "2 layers, weights 160 B",
+        "Inputs and outputs of double_plus",
+        "input: float32 40",
+    ):
         assert expected in text, (expected, text)
     page.keyboard.press("Escape")
     focused = lambda: page.evaluate("() => document.activeElement.getAttribute('aria-label')")  # noqa: E731

@@ -195,6 +195,29 @@ def test_search_finds_by_name_type_and_class(shared_data: Path, open_page: OpenP
     assert page.locator(".node.hit").count() == 0
 
 
+@pytest.mark.parametrize("width", [1280, 900, 600])
+def test_search_results_say_what_each_layer_is(open_page: OpenPage, width: int) -> None:
+    page = open_page(visualize(chain_model(300)))
+    page.set_viewport_size({"width": width, "height": 800})
+    page.fill("#search", "relu 1")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('#found li span')].filter(s => !s.offsetWidth ||
+        s.scrollWidth > s.clientWidth + 1 && s.clientWidth || s.closest('li').scrollWidth > s.closest('li').clientWidth)
+        .map(s => s.textContent)"""
+    )
+    assert cut == []
+    assert page.locator("#found li").first.inner_text() == "relu 1\nactivation · ReLU"
+    # Seen from afar, where boxes have no names, the others fade.
+    page.keyboard.press("Escape")
+    page.click("#all")
+    page.fill("#search", "relu 299")
+    faded = page.evaluate(
+        """() => [...document.querySelectorAll('.node')].map(n => [n.dataset.name,
+        Number(getComputedStyle(n.querySelector('.box')).opacity)])"""
+    )
+    assert [name for name, opacity in faded if opacity == 1] == ["relu 299"]
+
+
 def test_the_keyboard_alone_is_enough(open_page: OpenPage) -> None:
     page = open_page(visualize(residual_model()))
     focused = lambda: page.evaluate("() => document.activeElement.dataset.name ?? document.activeElement.id")  # noqa: E731

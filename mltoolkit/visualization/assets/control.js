@@ -149,7 +149,7 @@ function search() {
   count.textContent = words.length ? `${found.length} of ${data.nodes.length}` : "";
   list.replaceChildren(...found.slice(0, SHOWN).map((index, place) => {
     const node = data.nodes[index];
-    const item = make("li", { role: "option", id: `found${place}` }, make("span", {}, node.n || "(without name)"), make("span", { class: "small" }, [node.l, placeText(node)].filter(Boolean).join(" in ")));
+    const item = make("li", { role: "option", id: `found${place}` }, make("span", {}, ...soft(node.n || "(without name)")), make("span", { class: "small" }, [node.l, placeText(node)].filter(Boolean).join(" in ")));
     item.addEventListener("pointerdown", (event) => { event.preventDefault(); pick(place); });
     return item;
   }));
