@@ -14,7 +14,7 @@ _EXAMPLES = examples(
     "mltoolkit sweep model.mlmodel pictures -o sweep",
     "mltoolkit sweep model.mlmodel pictures -o sweep --calibration other-pictures --bits 8,4,3,2",
     "mltoolkit sweep model.mlmodel pictures -o sweep --calibration 0.5",
-    "mltoolkit sweep model.mlmodel pictures -o sweep -m linear -m kmeans --keep-models",
+    "mltoolkit sweep model.mlpackage pictures -o sweep -m linear -m kmeans --target iOS18 --keep-models",
 )
 
 
@@ -54,6 +54,15 @@ def sweep(
             "apart for it, such as 0.5.",
         ),
     ] = None,
+    minimum_deployment_target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            "--minimum-deployment-target",
+            metavar="iOS18",
+            help="The oldest system that ML Programs shall run on; raising it brings the forms of that system.",
+        ),
+    ] = None,
     crop: Annotated[str, typer.Option(help="How pictures are fitted: whole or center.")] = "whole",
     keep_models: Annotated[
         bool, typer.Option("--keep-models", help="Keep the smaller models, in FOLDER/models.")
@@ -83,6 +92,7 @@ def sweep(
             modes=mode or None,
             bits=_numbers(bits) if bits is not None else None,
             calibration_data=None if calibration is None else _calibration_data(calibration),
+            minimum_deployment_target=minimum_deployment_target,
             crop=crop,  # type: ignore[arg-type]  # sweep checks it
             keep_models=keep_models,
             plots=plots,

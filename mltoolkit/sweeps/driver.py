@@ -13,6 +13,7 @@ from mltoolkit.comparison.plotting import require_plots
 from mltoolkit.comparison.progress import ProgressCallback, reporting
 from mltoolkit.comparison.sources import Sample, open_samples, read_again
 from mltoolkit.errors import ArgumentError, ComparisonError, ModelFileError, did_you_mean
+from mltoolkit.formats.deployment import target_version
 from mltoolkit.formats.model_file import path_of
 from mltoolkit.runtime.cores import available_cores
 from mltoolkit.runtime.images import CROPS, Crop
@@ -22,6 +23,7 @@ from mltoolkit.sweeps.recipes import Recipe, recipes_of
 from mltoolkit.sweeps.remembered import RememberedModel
 from mltoolkit.sweeps.report import SweepReport
 from mltoolkit.sweeps.rows import RowFolder, SweepRow
+from mltoolkit.sweeps.said_once import remarks_once
 from mltoolkit.sweeps.sheets import write_sheets
 from mltoolkit.sweeps.splitting import split
 from mltoolkit.sweeps.tiles import picture_output
@@ -49,6 +51,7 @@ def sweep(
     bits: Sequence[int] | None = None,
     recipes: Sequence[Recipe] | None = None,
     calibration_data: Any = None,
+    minimum_deployment_target: str | None = None,
     crop: Crop = "whole",
     keep_models: bool = False,
     plots: bool = True,
@@ -77,6 +80,8 @@ def sweep(
         recipes: recipes of your own in place of modes and bits.
         calibration_data: what calibrated methods see: samples other than those compared on, or, as a number between 0
             and 1, the share of the sample data that is kept apart for it.
+        minimum_deployment_target: the oldest system that the smaller models shall run on, such as ``iOS18``: an ML
+            Program for older ones is raised to it, as by ``quantize_weights``. Not for recipes of your own.
         crop: how pictures are fitted: "whole" or "center".
         keep_models: keep the smaller models in ``folder/models``.
         plots: whether to draw; False where matplotlib is not installed.
@@ -101,12 +106,15 @@ def sweep(
         raise ArgumentError(f"crop is {crop!r}", fix=did_you_mean(str(crop), CROPS))
     if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
         raise ArgumentError(f"workers is {workers!r}", fix="Give a whole number from 1 up")
+    if minimum_deployment_target is not None:
+        target_version(minimum_deployment_target)
     reference = load(model)
     makes_pictures = picture_output(reference.outputs) is not None
     if recipes is None:
         if modes is None:
             modes = MODES if calibration_data is None else MODES + CALIBRATED_MODES
-        recipes = recipes_of(modes, bits if bits is not None else PICTURE_BITS if makes_pictures else BITS, crop)
+        bits = bits if bits is not None else PICTURE_BITS if makes_pictures else BITS
+        recipes = recipes_of(modes, bits, crop, minimum_deployment_target)
     _check_recipes(recipes, calibration_data)
     sample_data, calibration_data = read_again(sample_data), read_again(calibration_data)
     stream = open_samples(sample_data, reference.inputs)
@@ -130,7 +138,8 @@ def sweep(
     )
     digest = model_digest(reference), samples_digest(samples), _digest(calibration_data, reference)
     keys = {recipe: row_key(recipe, *digest, crop) for recipe in recipes}
-    rows = _measure_all(job, keys, workers or available_cores(), progress)
+    with remarks_once():
+        rows = _measure_all(job, keys, workers or available_cores(), progress)
     if all(row.error for row in rows):
         raise ComparisonError(
             f"not one recipe could be applied; the first, {rows[0].name}: {rows[0].error.rstrip('.')}"

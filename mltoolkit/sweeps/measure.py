@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mltoolkit.comparison import compare_models
 from mltoolkit.comparison.sources import Sample
-from mltoolkit.errors import MLToolkitError
+from mltoolkit.errors import MLToolkitError, QuantizationError
 from mltoolkit.formats.ml_program import program_of
 from mltoolkit.formats.networks import iter_models
 from mltoolkit.runtime.images import Crop
@@ -55,6 +55,10 @@ def measure(job: Job, recipe: Recipe, key: str) -> SweepRow:
     started = time.perf_counter()
     try:
         small = recipe.make(job.reference.model, job.calibration_data)
+        weights = small.quantization_report
+        if weights is not None and not weights.changed:
+            # Its row would say how well a model agrees with itself.
+            raise QuantizationError(f"no weight was changed: {weights.reasons_text}")
         # Rows run side by side, a core each.
         with ThreadPoolExecutor(1) as executor:
             report = compare_models(

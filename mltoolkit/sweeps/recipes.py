@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from mltoolkit.model import Model
     from mltoolkit.runtime.images import Crop
 
-#: Makes the smaller model from the model, the bits a weight, the calibration data (None for methods without) and how
-#: pictures are fitted.
-Quantize = Callable[["Model", int, Any, "Crop"], "Model"]
+#: Makes the smaller model from the model, the bits a weight, the calibration data (None for methods without), how
+#: pictures are fitted, and the oldest system that it shall run on (None for the model's own).
+Quantize = Callable[["Model", int, Any, "Crop", "str | None"], "Model"]
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,27 @@ class Method:
     calibrated: bool = False
 
 
-def _quantize_weights(mode: str, model: Model, nbits: int, calibration_data: Any, crop: Crop) -> Model:
+def _quantize_weights(
+    mode: str, model: Model, nbits: int, calibration_data: Any, crop: Crop, target: str | None
+) -> Model:
     from mltoolkit.quantization import quantize_weights
 
-    return quantize_weights(model, nbits, mode)
+    return quantize_weights(model, nbits, mode, minimum_deployment_target=target)
 
 
-def _quantize_calibrated(mode: str, model: Model, nbits: int, calibration_data: Any, crop: Crop) -> Model:
+def _quantize_calibrated(
+    mode: str, model: Model, nbits: int, calibration_data: Any, crop: Crop, target: str | None
+) -> Model:
     from mltoolkit.calibration.quantize import quantize_calibrated
 
-    return quantize_calibrated(model, calibration_data, nbits=nbits, quantization_mode=mode, crop=crop)
+    return quantize_calibrated(
+        model,
+        calibration_data,
+        nbits=nbits,
+        quantization_mode=mode,
+        crop=crop,
+        minimum_deployment_target=target,
+    )
 
 
 def _weights(mode: str, bits: Sequence[int]) -> Method:
@@ -98,13 +109,19 @@ class Recipe:
         return f"{self.mode} {self.nbits} bit{'s' * (self.nbits != 1)}"
 
 
-def recipes_of(modes: Iterable[str], bits: Iterable[int], crop: Crop = "whole") -> tuple[Recipe, ...]:
+def recipes_of(
+    modes: Iterable[str],
+    bits: Iterable[int],
+    crop: Crop = "whole",
+    minimum_deployment_target: str | None = None,
+) -> tuple[Recipe, ...]:
     """Every mode at every number of bits that it knows.
 
     Args:
         modes: names in ``METHODS``.
         bits: numbers of bits.
         crop: how calibrated modes fit pictures: "whole" or "center".
+        minimum_deployment_target: the oldest system that ML Programs shall run on; their own by default.
 
     Raises:
         ArgumentError: one of them is no list, there is no such mode, or no mode knows one of the numbers.
@@ -123,7 +140,7 @@ def recipes_of(modes: Iterable[str], bits: Iterable[int], crop: Crop = "whole") 
         method = METHODS[mode]
         # What has one number of bits only, such as float16, needs not be asked for by that number.
         numbers = [nbits for nbits in wanted if nbits in method.bits] if len(method.bits) > 1 else method.bits
-        found += [_recipe(method, nbits, crop) for nbits in numbers]
+        found += [_recipe(method, nbits, crop, minimum_deployment_target) for nbits in numbers]
     known = {recipe.nbits for recipe in found}
     for nbits in wanted:
         if nbits not in known:
@@ -131,8 +148,9 @@ def recipes_of(modes: Iterable[str], bits: Iterable[int], crop: Crop = "whole") 
     return tuple(found)
 
 
-def _recipe(method: Method, nbits: int, crop: Crop) -> Recipe:
+def _recipe(method: Method, nbits: int, crop: Crop, target: str | None) -> Recipe:
     def make(model: Model, calibration_data: Any) -> Model:
-        return method.quantize(model, nbits, calibration_data, crop)
+        return method.quantize(model, nbits, calibration_data, crop, target)
 
-    return Recipe(method.name, nbits, make, method.options, method.calibrated)
+    options = method.options if target is None else (*method.options, ("minimum_deployment_target", target))
+    return Recipe(method.name, nbits, make, options, method.calibrated)

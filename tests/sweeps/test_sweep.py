@@ -176,8 +176,8 @@ def test_rows_run_side_by_side(tmp_path: Path) -> None:
 def test_calibrated_methods_get_their_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
 
-    def quantize(model: mlt.Model, nbits: int, calibration_data: Any, crop: str) -> mlt.Model:
-        assert crop == "center"
+    def quantize(model: mlt.Model, nbits: int, calibration_data: Any, crop: str, target: str | None) -> mlt.Model:
+        assert (crop, target) == ("center", None)
         seen.append(calibration_data)
         return mlt.quantize_weights(model, nbits, "kmeans")
 
@@ -227,6 +227,49 @@ def test_wrong_arguments(tmp_path: Path, options: dict[str, Any], message: str) 
     assert not (tmp_path / "new").exists()
 
 
+def test_programs_are_raised_to_the_system_that_is_asked_for(tmp_path: Path) -> None:
+    program = mlt.convert(MODEL, format="mlpackage")
+    options = {"modes": ["linear"], "bits": [4], "plots": False}
+    with pytest.raises(ComparisonError, match="no compressed weights"):
+        sweep(program, PICTURES, tmp_path, **options)
+    for target, version in (("iOS18", 9), ("macOS15", 9)):
+        folder = tmp_path / target
+        sweep(program, PICTURES, folder, minimum_deployment_target=target, keep_models=True, **options)
+        (kept,) = (folder / "models").iterdir()
+        assert mlt.load(kept).spec.specificationVersion == version
+    with pytest.raises(ArgumentError, match="Did you mean 'iOS18'"):
+        sweep(program, PICTURES, tmp_path, minimum_deployment_target="iOS81", **options)
+
+
+def test_a_model_that_stays_as_it_is_does_not_agree_with_itself(tmp_path: Path) -> None:
+    small = mlt.quantize_weights(MODEL, 8)
+    report = sweep(small, PICTURES, tmp_path, modes=["linear"], bits=[8, 4], plots=False)
+    assert "no weight was changed" in report.rows[0].error and "already 8 bits" in report.rows[0].error
+    assert not report.rows[1].error and report.rows[1].top1_agreement == 1
+
+
+def test_remarks_are_made_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "broken.png").write_text("no picture")
+    for file in sorted(PICTURES.glob("*.png"))[:3]:
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level("WARNING", "mltoolkit"):
+            sweep(
+                MODEL,
+                tmp_path,
+                tmp_path / "sweep",
+                bits=[8, 4],
+                modes=["linear", "kmeans"],
+                plots=False,
+                progress=False,
+            )
+        said = [record.getMessage() for record in caplog.records if "could not be read" in record.getMessage()]
+        assert len(said) == 1, said
+        for row in (tmp_path / "sweep" / "rows").iterdir():
+            row.unlink()
+
+
 def test_float16_needs_no_number_of_bits() -> None:
     assert [recipe.name for recipe in recipes_of(["float16", "kmeans"], [4])] == ["float16 16 bits", "kmeans 4 bits"]
 
@@ -247,7 +290,8 @@ def noise(count: int) -> Iterator[Image.Image]:
 def test_models_that_make_pictures_get_a_contact_sheet(tmp_path: Path) -> None:
     # Of three channels and nine weights, few bits take more bytes than float32: the codes are asked for nevertheless.
     def recipe(nbits: int) -> Recipe:
-        return _recipe(Method("rough", [nbits], lambda model, bits, data, crop: painter(bits)), nbits, "whole")
+        method = Method("rough", [nbits], lambda model, bits, data, crop, target: painter(bits))
+        return _recipe(method, nbits, "whole", None)
 
     report = sweep(painter(1), noise(6), tmp_path, recipes=[recipe(8), recipe(3)])
     assert report.pictures and not report.is_classifier
