@@ -23,8 +23,8 @@ class Segment:
     Args:
         graph: the graph.
         wanted: an output of one of its nodes, or one of its inputs.
-        given: whether the way back from ``wanted`` ends at a value, as it always does at the graph's inputs. It is asked
-            of every value on the way, ``wanted`` too.
+        given: whether the way back from ``wanted`` ends at a value, as it always does at the graph's inputs. It is
+            asked of every value on the way, ``wanted`` too.
         files: weight files that the graph's constants may be views of.
 
     Attributes:
