@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import mltoolkit as mlt
 
@@ -22,6 +23,21 @@ def test_apples_eight_bits_against_apples_float32(shared_data: Path) -> None:
     # Eight bits a weight give some 40 dB a layer; ten modules add up.
     assert report.starts_at is None or report.starts_at.snr_db > 15, str(report)
     assert report.layers[0].snr_db < 60, "their weights do differ"
+
+
+@pytest.mark.parametrize(
+    "name", ["SqueezeNet_fp32_meanfix.mlmodel", "pose_cpm.mlmodel", "NeuralMcNeuralNet_custom_swish.mlmodel"]
+)
+def test_in_isolation_only_quantized_layers_differ(shared_data: Path, name: str) -> None:
+    model = mlt.load(shared_data / "coreml" / name)
+    small = mlt.quantize_weights(model, 4, "kmeans")
+    report = mlt.compare_layers(model, small, shared_data / "images" / "free", max_samples=1)
+    changed = {record.layer for record in small.quantization_report.changed}
+    wrong = {layer.layer for layer in report.layers if layer.isolated_snr_db != float("inf")}
+    assert wrong == changed & {layer.layer for layer in report.layers}, wrong ^ changed
+    # Some 6 dB a bit, more or less by how evenly the weights are spread.
+    assert report.worst_isolated is not None and report.worst_isolated.isolated_snr_db is not None
+    assert 5 < report.worst_isolated.isolated_snr_db < 40, str(report)
 
 
 def test_a_network_and_its_ml_program_have_the_same_layers(shared_data: Path) -> None:

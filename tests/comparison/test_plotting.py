@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 import mltoolkit as mlt
 from mltoolkit.comparison import LayerReport
+from mltoolkit.comparison.layer_plot import draw_layers
 from mltoolkit.comparison.plotting import new_plot, page_svg
 from mltoolkit.digits import digit_images_path, digit_model_path
 from mltoolkit.errors import ArgumentError, ModelFileError
@@ -37,6 +39,27 @@ def test_svg_says_names_as_text(report: LayerReport, tmp_path: Path) -> None:
     text = " ".join(ElementTree.parse(tmp_path / "layers.svg").getroot().itertext())
     for layer in report.layers:
         assert layer.name in text
+
+
+def test_both_ratios_are_drawn_and_labels_lie_outside(report: LayerReport) -> None:
+    with draw_layers(report) as figure:
+        (axes,) = figure.axes
+        lines = {str(line.get_label()): line for line in axes.get_lines()}
+        accumulated, isolated = (np.asarray(lines[name].get_ydata(), float) for name in ("accumulated", "isolated"))
+        top = max(isolated)
+        for layer, first, second in zip(report.layers, accumulated, isolated, strict=True):
+            assert layer.isolated_snr_db is not None
+            # From 100 dB up, on the line at the top.
+            assert first == pytest.approx(layer.snr_db if layer.snr_db < 100 else top)
+            assert second == pytest.approx(layer.isolated_snr_db if layer.isolated_snr_db < 100 else top)
+        assert top > max(layer.snr_db for layer in report.layers if layer.snr_db < 100)
+        assert not axes.texts and axes.get_legend() is None
+        assert report.starts_at is not None and report.worst_isolated is not None
+        marked = {f"error starts: {report.starts_at.name}", f"worst in itself: {report.worst_isolated.name}"}
+        assert marked <= set(lines) or f"error starts, worst in itself: {report.starts_at.name}" in lines
+        figure.canvas.draw()
+        (legend,) = figure.legends
+        assert legend.get_window_extent().y0 >= axes.get_window_extent().y1
 
 
 def test_wrong_names_of_files(report: LayerReport, tmp_path: Path) -> None:
