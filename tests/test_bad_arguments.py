@@ -106,3 +106,20 @@ def test_generators_are_read_once(model: mlt.Model) -> None:
     assert (
         page.comparison.count == len(PICTURES) and page.layers is not None and len(page.layers.samples) == len(PICTURES)
     )
+
+
+@pytest.mark.parametrize("junk", [0, 3.5, "x", b"x", object(), int], ids=repr)
+def test_declared_inputs_and_other_options_of_conversion(model: mlt.Model, junk: Any, tmp_path: Path) -> None:
+    refused(mlt.ArrayInput, junk, says="a list of sizes")
+    refused(mlt.ArrayInput, shapes=junk, says="a list of sizes")
+    refused(mlt.ArrayInput, shapes=[junk], says="a list of sizes")
+    refused(mlt.ImageInput, size=junk, says="is (height, width)")
+    refused(mlt.ImageInput, sizes=[(2, 2), junk], says="is (height, width)")
+    refused(mlt.convert, model, user_defined=junk, says="user_defined is")
+    refused(mlt.convert, model, verification_inputs=junk, says="verification_inputs")
+    refused(mlt.export_onnx, model, tmp_path / "model.onnx", input_shapes=junk, says="input_shapes is")
+    refused(mlt.convert, model, minimum_deployment_target=[junk], says="no deployment target")
+    if not isinstance(junk, str):
+        refused(mlt.ArrayInput, description=junk, says="description is a text")
+        refused(mlt.ImageInput, description=junk, says="description is a text")
+        refused(mlt.export_onnx, model, junk, says="is not a path")

@@ -70,6 +70,10 @@ class ArrayInput:
     def __post_init__(self) -> None:
         if self.shape is not None and self.shapes:
             raise ArgumentError("an input has one shape or several, not both", fix="Give either shape or shapes")
+        _check_text(self.description)
+        if not _are_sizes(self.shape) or not _is_list(self.shapes) or not all(map(_are_sizes, self.shapes)):
+            wrong = {"shape": self.shape, "shapes": self.shapes}
+            raise ArgumentError(f"a shape is a list of sizes, not {wrong}", fix="Give a list such as (1, 3, 224, 224)")
         for size in (*(self.shape or ()), *(size for shape in self.shapes for size in shape)):
             whole = isinstance(size, int) and not isinstance(size, bool) and size >= 1
             if size is not None and not whole and not isinstance(size, SizeRange):
@@ -105,8 +109,28 @@ class ImageInput:
             raise ArgumentError(f"{self.layout!r} is no layout", fix="Give NCHW or NHWC")
         for name in ("scale", "bias"):
             _check_factors(name, getattr(self, name))
+        _check_text(self.description)
+        pairs = ([] if self.size is None else [self.size], self.sizes)
+        if not _is_list(self.sizes) or not all(_is_list(pair) and len(pair) == 2 for some in pairs for pair in some):
+            raise ArgumentError(
+                f"the size of a picture is (height, width), not {self.size!r}, {self.sizes!r}",
+                fix="Give size=(224, 224), say",
+            )
         if self.size is not None and self.sizes:
             raise ArgumentError("an image has one size or several, not both", fix="Give either size or sizes")
+
+
+def _is_list(given: object) -> bool:
+    return isinstance(given, Sequence) and not isinstance(given, str | bytes)
+
+
+def _are_sizes(given: object) -> bool:
+    return given is None or _is_list(given)
+
+
+def _check_text(description: object) -> None:
+    if not isinstance(description, str):
+        raise ArgumentError(f"description is a text, not {description!r}")
 
 
 def _check_factors(name: str, given: object) -> None:
@@ -207,7 +231,7 @@ class CoreMLTarget:
         wanted = self.minimum_deployment_target
         if wanted is None:
             return
-        if wanted not in DEPLOYMENT_TARGETS:
+        if not isinstance(wanted, str) or wanted not in DEPLOYMENT_TARGETS:
             raise ArgumentError(
                 f"{wanted!r} is no deployment target known here", fix=did_you_mean(str(wanted), DEPLOYMENT_TARGETS)
             )

@@ -31,13 +31,18 @@ def inspect(
     Of an ML Program with several functions all are shown, unless one is chosen.
     """
     from mltoolkit.cli.inspect_text import print_summary
-    from mltoolkit.cli.layer_shapes import layer_shapes
     from mltoolkit.model import load
 
     import_custom_layers(custom_layers)
     loaded = load(model, function_name=function)
     summary = loaded.summary()
-    found, reason = layer_shapes(loaded, all_functions=as_json or not function) if shapes else ({}, "")
+    found: dict[tuple[str, ...], list[list[Any]]] = {}
+    reason = ""
+    if shapes:
+        # Graphs bring half a second of packages with them.
+        from mltoolkit.cli.layer_shapes import layer_shapes
+
+        found, reason = layer_shapes(loaded, all_functions=as_json or not function)
     if as_json:
         plain: dict[str, Any] = {"file": model, **summary.to_dict(), "shapes_missing_because": reason or None}
         _add_shapes(plain, found, ())

@@ -27,6 +27,7 @@ from mltoolkit.conversion.verification import NOTHING_VERIFIED, verify
 from mltoolkit.conversion.writing import settle_names, write_model
 from mltoolkit.converters.hooks import Hook, HookKey, HookSet
 from mltoolkit.converters.mil.target import ImageOutput, Metadata
+from mltoolkit.custom_layers import layers_given
 from mltoolkit.errors import ArgumentError
 from mltoolkit.model import CustomLayers, Model
 
@@ -109,6 +110,8 @@ def convert(
 
     >>> model = convert("classifier.onnx", format="mlpackage", class_labels="labels.txt")  # doctest: +SKIP
     """
+    if user_defined is not None and not isinstance(user_defined, Mapping):
+        raise ArgumentError(f"user_defined is {user_defined!r}", fix='Give {"name": "text"}')
     metadata = Metadata(
         author=_text("author", author),
         license=_text("license", license),
@@ -132,7 +135,7 @@ def convert(
         names=checked_names(names),
         input_shapes=input_shapes,
         custom_objects=custom_objects,
-        custom_layers=custom_layers,
+        custom_layers=layers_given(custom_layers),
         verify=verify,
         verification_inputs=verification_inputs,
         tolerance_db=checked_tolerance(tolerance_db),

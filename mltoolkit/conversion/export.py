@@ -28,6 +28,7 @@ from mltoolkit.converters.onnx_export.source import graph_for_export
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.errors import ArgumentError, MLToolkitError, UnsupportedModelError, VerificationError, did_you_mean
 from mltoolkit.formats.features import ArrayFeature, ImageFeature, ScalarFeature
+from mltoolkit.formats.model_file import path_of
 from mltoolkit.graph.builder import dtype_of, known_shape
 from mltoolkit.graph.model_graph import ModelGraph
 from mltoolkit.model import Model, load
@@ -73,6 +74,9 @@ def export_onnx(
     """
     watch = StopWatch()
     tolerance_db, seed = checked_tolerance(tolerance_db), checked_seed(seed)
+    path = path_of(path)
+    if input_shapes is not None and not isinstance(input_shapes, Mapping):
+        raise ArgumentError(f"input_shapes is {input_shapes!r}", fix="Give {'x': (1, 3, 224, 224)}, say")
     with watch.step("import"):
         source = load(model)
         graph, notes = _graph(source, input_shapes)

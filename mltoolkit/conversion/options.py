@@ -64,6 +64,8 @@ class Options:
         Raises:
             ArgumentError: one shape for several inputs.
         """
+        if not isinstance(self.input_shapes, Sequence | Mapping | None) or isinstance(self.input_shapes, str | bytes):
+            raise ArgumentError(f"input_shapes is {self.input_shapes!r}", fix="Give {'x': (1, 3, 224, 224)}, say")
         if self.input_shapes is None or isinstance(self.input_shapes, Mapping):
             return None if self.input_shapes is None else dict(self.input_shapes)
         if len(names) != 1:

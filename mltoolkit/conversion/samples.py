@@ -106,6 +106,10 @@ def given_cases(
     """
     names = {item.feature.name: item.feature.name for item in inputs}
     either = {**{item.name: item.feature.name for item in inputs}, **names}
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise ArgumentError(
+            f"verification_inputs is {given!r}", fix="Give a dictionary of inputs by name, or a list of such"
+        )
     sets = [given] if isinstance(given, Mapping) else list(given)
     if sets and not all(isinstance(item, Mapping) for item in sets):
         if len(sets) != len(names):
