@@ -20,7 +20,7 @@ def load_constant_nd(context: LayerContext, layer: Any) -> None:
     shape = tuple(stated_size(context, "shape", size) for size in layer.loadConstantND.shape)
     if not shape:
         raise InvalidModelError("shape is empty", where=context.where)
-    context.output(context.weight_constant(context.weight("data", shape), "data"))
+    context.output(context.stored_constant("data", shape))
 
 
 @converts("copy")

@@ -41,6 +41,10 @@ class Exits(NamedTuple):
     loop: ir.Value
 
 
+# Arrays from this size on are not held besides the message that stores them.
+_LARGE_BYTES = 1 << 16
+
+
 class LayerContext:
     """The state of one network while its layers are converted.
 
@@ -179,9 +183,30 @@ class LayerContext:
         noted = self._records.setdefault((self.layer.name, field), {})
         noted[owner] = [record_of_weight(weight) for weight in weights]
 
+    def stored_constant(self, field: str, shape: Sequence[int], *, channel_axis: int = 0) -> ir.Value:
+        """A weight as a named constant of the graph, just as the file holds it; see :meth:`weight`.
+
+        The graph holds no large one: it is read anew whenever it is asked for. It was read once, to be checked.
+        """
+        values = self.weight(field, shape, channel_axis=channel_axis)
+        if values.nbytes < _LARGE_BYTES:
+            return self.weight_constant(values, field)
+        weight, where = getattr(self.params, field), f"{self.where}, {field}"
+        return self._recorded(
+            self.builder.constant_on_demand(
+                lambda: read_weight(weight, tuple(shape), where, channel_axis),
+                values.dtype,
+                values.shape,
+                f"{self.layer.name}/{field}",
+            ),
+            field,
+        )
+
     def weight_constant(self, values: NDArray[np.float32], field: str) -> ir.Value:
         """A weight as a named constant of the graph; it carries the record of how the file stores it."""
-        value = self.builder.constant(values, name=f"{self.layer.name}/{field}")
+        return self._recorded(self.builder.constant(values, name=f"{self.layer.name}/{field}"), field)
+
+    def _recorded(self, value: ir.Value, field: str) -> ir.Value:
         # A small constant may serve several layers.
         if record_of(value) is None:
             noted = self._records.get((self.layer.name, field), {})

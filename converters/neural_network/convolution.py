@@ -69,10 +69,10 @@ def _weights(context: LayerContext, params: Any, window: Window) -> tuple[ir.Val
     shape = (int(params.outputChannels), int(params.kernelChannels), *window.kernel)
     if len(context.layer.input) > 1:
         return _weights_from_input(context, shape), None
-    weights = context.weight_constant(context.weight("weights", shape), "weights")
+    weights = context.stored_constant("weights", shape)
     if not params.hasBias:
         return weights, None
-    return weights, context.weight_constant(context.weight("bias", shape[:1]), "bias")
+    return weights, context.stored_constant("bias", shape[:1])
 
 
 def _weights_from_input(context: LayerContext, shape: tuple[int, ...]) -> ir.Value:

@@ -41,7 +41,7 @@ def convolution3d(context: LayerContext, layer: Any) -> None:
     channels = shape_of(value)[1]
     if isinstance(channels, int) and channels != inputs:
         raise InvalidModelError(f"the layer expects {inputs} input channels but gets {channels}", where=context.where)
-    bias = context.weight_constant(context.weight("bias", (outputs,)), "bias") if params.hasBias else None
+    bias = context.stored_constant("bias", (outputs,)) if params.hasBias else None
     if params.isDeconvolution:
         context.output(deconvolution3d(context, value, sizes, window, bias))
         return

@@ -45,8 +45,8 @@ def deconvolution(context: LayerContext, params: Any, groups: int) -> None:
     outputs = int(params.outputChannels)
     # The format's layout, [C_in, C_out / groups, H, W], is ONNX's; per-channel scales lie along axis 1.
     shape = (channels, outputs // groups, *window.kernel)
-    weights = context.weight_constant(context.weight("weights", shape, channel_axis=1), "weights")
-    bias = context.weight_constant(context.weight("bias", (outputs,)), "bias") if params.hasBias else None
+    weights = context.stored_constant("weights", shape, channel_axis=1)
+    bias = context.stored_constant("bias", (outputs,)) if params.hasBias else None
     if len(params.outputShape):
         crops, extensions = _to_output_shape(context, params, window)
     else:

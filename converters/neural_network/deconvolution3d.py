@@ -40,7 +40,7 @@ def deconvolution3d(
     params = context.params
     groups = params.nGroups
     shape = (params.inputChannels, params.outputChannels // groups, *window.kernel)
-    weights = context.weight_constant(context.weight("weights", shape, channel_axis=1), "weights")
+    weights = context.stored_constant("weights", shape, channel_axis=1)
     full = [
         (size - 1) * stride + extent for size, stride, extent in zip(sizes, window.stride, window.extent, strict=True)
     ]

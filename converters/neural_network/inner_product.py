@@ -36,12 +36,11 @@ def inner_product(context: LayerContext, layer: Any) -> None:
     _check_features(context, shape[-3:] if rank >= 4 else shape[-1:], int(params.inputChannels))
     matrix = (int(params.outputChannels), int(params.inputChannels))
     if not params.int8DynamicQuantize:
-        weights = context.weight("weights", matrix)
-        context.output(_product(context, value, weights, _bias(context)))
+        context.output(_product(context, value, biased=params.hasBias))
         return
     codes, scale = read_int8(context, matrix)
-    bias = _bias(context)
-    result = with_int8_input(context, value, scale, lambda blob: _product(context, blob, codes, None))
+    bias = context.weight("bias", matrix[:1]) if params.hasBias else None
+    result = with_int8_input(context, value, scale, lambda blob: _product(context, blob, codes, biased=False))
     if bias is not None:
         terms = context.weight_constant(bias.reshape(-1, 1, 1) if rank >= 4 else bias, "bias")
         result = context.builder.op("Add", result, terms)
@@ -57,36 +56,34 @@ def _check_features(context: LayerContext, sizes: tuple[Dimension, ...], expecte
         )
 
 
-def _bias(context: LayerContext) -> NDArray[np.float32] | None:
-    params = context.params
-    return context.weight("bias", (int(params.outputChannels),)) if params.hasBias else None
-
-
 def _product(
-    context: LayerContext, value: ir.Value, weights: NDArray[np.float32], bias: NDArray[np.float32] | None
+    context: LayerContext, value: ir.Value, codes: NDArray[np.float32] | None = None, *, biased: bool
 ) -> ir.Value:
-    """The blob times the weights [outputChannels, inputChannels], plus the bias."""
-    terms = None if bias is None else context.weight_constant(bias, "bias")
+    """The blob times the weights [outputChannels, inputChannels], or codes in their place, plus the bias."""
     rank = len(shape_of(value))
+    weights = _weights(context, codes, transposed=rank in (1, 3))
+    bias = context.stored_constant("bias", (int(context.params.outputChannels),)) if biased else None
     if rank in (1, 3):
-        return _matmul(context, value, weights, terms)
+        product = context.builder.op("MatMul", value, weights)
+        return product if bias is None else context.builder.op("Add", product, bias)
     if rank == 2:
-        return _gemm(context, value, weights, terms)
-    return _flattened(context, value, weights, terms)
+        return _gemm(context, value, weights, bias)
+    return _flattened(context, value, weights, bias)
 
 
-def _gemm(context: LayerContext, matrix: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None) -> ir.Value:
-    constant = context.weight_constant(weights, "weights")
-    return context.builder.op("Gemm", matrix, constant, bias, attributes={"transB": 1})
+def _weights(context: LayerContext, codes: NDArray[np.float32] | None, *, transposed: bool) -> ir.Value:
+    shape = (int(context.params.outputChannels), int(context.params.inputChannels))
+    if codes is None and not transposed:
+        return context.stored_constant("weights", shape)
+    matrix = context.weight("weights", shape) if codes is None else codes
+    return context.weight_constant(np.ascontiguousarray(matrix.T) if transposed else matrix, "weights")
 
 
-def _matmul(context: LayerContext, value: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None) -> ir.Value:
-    constant = context.weight_constant(np.ascontiguousarray(weights.T), "weights")
-    product = context.builder.op("MatMul", value, constant)
-    return product if bias is None else context.builder.op("Add", product, bias)
+def _gemm(context: LayerContext, matrix: ir.Value, weights: ir.Value, bias: ir.Value | None) -> ir.Value:
+    return context.builder.op("Gemm", matrix, weights, bias, attributes={"transB": 1})
 
 
-def _flattened(context: LayerContext, value: ir.Value, weights: NDArray[np.float32], bias: ir.Value | None) -> ir.Value:
+def _flattened(context: LayerContext, value: ir.Value, weights: ir.Value, bias: ir.Value | None) -> ir.Value:
     builder = context.builder
     rank = len(shape_of(value))
     product = _gemm(context, builder.op("Flatten", value, attributes={"axis": rank - 3}), weights, bias)

@@ -64,7 +64,7 @@ def _with_weights(context: LayerContext, value: ir.Value) -> ir.Value:
         product = _product(context, value, context.weight("weights", (columns, rows)))
     if not params.hasBias:
         return product
-    bias = context.weight_constant(context.weight("bias", (columns,)), "bias")
+    bias = context.stored_constant("bias", (columns,))
     return context.builder.op("Add", product, bias)
 
 

@@ -38,6 +38,6 @@ def layer_normalization(context: LayerContext, layer: Any) -> None:
         )
     if not params.eps >= 0:
         raise InvalidModelError(f"eps is {params.eps:g}; it must not be negative", where=context.where)
-    factors = [context.weight_constant(context.weight(field, normalized), field) for field in ("gamma", "beta")]
+    factors = [context.stored_constant(field, normalized) for field in ("gamma", "beta")]
     attributes = {"axis": len(shape) - len(normalized), "epsilon": float(params.eps)}
     context.output(context.builder.op("LayerNormalization", value, *factors, attributes=attributes))
