@@ -38,11 +38,11 @@ def compare(
         ),
     ] = None,
     layers: Annotated[
-        bool, typer.Option("--layers", help="Also show the error of every layer, and where it starts.")
+        bool, typer.Option("--layers", help="Also show the errors of every layer, accumulated and in isolation.")
     ] = False,
     plot: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write the error over the layers as a plot: .png, .svg or .pdf."),
+        typer.Option(metavar="FILE", help="Write the errors over the layers as a plot: .png, .svg or .pdf."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing report or plot.")] = False,
     progress: Annotated[

@@ -69,7 +69,7 @@ def draw_layers(report: LayerReport) -> Iterator[Figure]:
         axes.set_ylabel("signal to noise, dB")
         if max((ratio for ratio in (*accumulated, *isolated) if not math.isnan(ratio)), default=0) > top:
             ticks = [tick for tick in axes.get_yticks() if bottom <= tick < top - 3]
-            axes.set_yticks([*ticks, top], [*(f"{tick:g}" for tick in ticks), "≥ 100"])
+            axes.set_yticks([*ticks, top], [*(f"{tick:g}" for tick in ticks), "100+"])
         if len(layers) <= _NAMES_SHOWN:
             names = [shown(layer.name, _NAME_LENGTH) for layer in layers]
             axes.set_xticks(list(places), names, rotation=90, fontsize=7 if len(layers) <= _NAMES_SHOWN // 2 else 6)

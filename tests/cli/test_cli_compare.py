@@ -45,10 +45,12 @@ def test_report(run: Run, small: Path, tmp_path: Path) -> None:
 def test_layers(run: Run, small: Path) -> None:
     code, out, _ = run("compare", MODEL, small, PICTURES, "--layers")
     assert code == 0
-    assert "The error starts at conv1_out (convolution)" in out
+    assert "The error starts at conv1 (convolution)" in out
     code, out, _ = run("compare", MODEL, small, PICTURES, "--layers", "--json")
     assert code == 0
-    assert json.loads(out)["layers"]["starts_at"] == "conv1_out"
+    layers = json.loads(out)["layers"]
+    assert layers["starts_at"] == "conv1"
+    assert layers["worst_isolated"] in {row["layer"] for row in layers["layers"] if not row["isolated_identical"]}
 
 
 def test_plot(run: Run, small: Path, tmp_path: Path) -> None:
@@ -56,7 +58,8 @@ def test_plot(run: Run, small: Path, tmp_path: Path) -> None:
     plot = tmp_path / "layers.svg"
     code, out, _ = run("compare", MODEL, small, PICTURES, "--plot", plot)
     assert code == 0 and out.splitlines()[-1] == f"written: {plot}"
-    assert "conv1_out" in plot.read_text(encoding="utf-8")
+    text = plot.read_text(encoding="utf-8")
+    assert ">conv1<" in text and ">isolated<" in text
     assert run("compare", MODEL, small, PICTURES, "--plot", plot)[0] == 1
     assert run("compare", MODEL, small, PICTURES, "--plot", plot, "--force", "--report", tmp_path / "r.html")[0] == 0
     code, _, err = run("compare", MODEL, small, PICTURES, "--plot", tmp_path / "layers.gif")
