@@ -8,6 +8,7 @@ Axes in the format count from the end (W −1, H −2, C −3), so most converte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +22,7 @@ from mltoolkit.converters.neural_network.storage import record_of_weight
 from mltoolkit.custom_layers import CustomLayerSet
 from mltoolkit.custom_layers.description import CustomLayerDescription
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
-from mltoolkit.formats.weights import read_weight
+from mltoolkit.formats.weights import Encoding, check_size, encoding_of, read_weight
 from mltoolkit.graph.builder import Dimension, GraphBuilder, shape_of
 from mltoolkit.graph.model_graph import CustomNode, GraphLayer
 from mltoolkit.graph.quantization_record import QuantizationRecord, attach_record, joined, record_of
@@ -186,21 +187,22 @@ class LayerContext:
     def stored_constant(self, field: str, shape: Sequence[int], *, channel_axis: int = 0) -> ir.Value:
         """A weight as a named constant of the graph, just as the file holds it; see :meth:`weight`.
 
-        The graph holds no large one: it is read anew whenever it is asked for. It was read once, to be checked.
+        The graph holds no large one: it is checked now, and read whenever it is asked for.
         """
-        values = self.weight(field, shape, channel_axis=channel_axis)
-        if values.nbytes < _LARGE_BYTES:
-            return self.weight_constant(values, field)
+        if 4 * math.prod(shape) < _LARGE_BYTES:
+            return self.weight_constant(self.weight(field, shape, channel_axis=channel_axis), field)
         weight, where = getattr(self.params, field), f"{self.where}, {field}"
-        return self._recorded(
-            self.builder.constant_on_demand(
-                lambda: read_weight(weight, tuple(shape), where, channel_axis),
-                values.dtype,
-                values.shape,
-                f"{self.layer.name}/{field}",
-            ),
-            field,
-        )
+        self.note_storage(field, [weight])
+
+        def read() -> NDArray[np.float32]:
+            return read_weight(weight, tuple(shape), where, channel_axis)
+
+        if encoding_of(weight) in (Encoding.FLOAT32, Encoding.FLOAT16):
+            check_size(weight, math.prod(shape), where)
+        else:
+            read()
+        name = f"{self.layer.name}/{field}"
+        return self._recorded(self.builder.constant_on_demand(read, np.dtype(np.float32), shape, name), field)
 
     def weight_constant(self, values: NDArray[np.float32], field: str) -> ir.Value:
         """A weight as a named constant of the graph; it carries the record of how the file stores it."""
