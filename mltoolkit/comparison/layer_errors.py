@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mltoolkit.comparison.layer_report import LayerReport, make_layer_report
-from mltoolkit.comparison.layer_run import LayerRun
 from mltoolkit.comparison.pair import ModelPair
 from mltoolkit.comparison.progress import ProgressCallback, reporting
 from mltoolkit.comparison.records import UnreadableInput
@@ -68,6 +67,7 @@ def compare_layers(
         UnsupportedModelError: a model cannot be run.
         PredictionError: a model failed.
     """
+    from mltoolkit.comparison.layer_run import LayerRun
     from mltoolkit.model import load
 
     _check_arguments(crop, max_samples, threshold_db)
