@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core_ml_pipelines import add_array, mixing
+from core_ml_pipelines import add_array
 from mil_programs import Ref, add_operation, new_program, tensor_type
 from PIL import Image
+from test_stage_feeds import array_model
 from weighted_networks import NETWORKS
 
 import mltoolkit as mlt
@@ -204,15 +205,8 @@ def test_weights_in_branches_are_quantized_from_their_values() -> None:
 
 
 def test_samples_of_other_shapes_are_left_out_with_a_warning() -> None:
-    spec = mixing("mix", "x", "y", 0)
-    add_array(spec.description.input, "x", (3, 2, 2))
-    sizes = spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges
-    for low, high in ((3, 3), (1, 9), (1, 9)):
-        sizes.add(lowerBound=low, upperBound=high)
-    spec.specificationVersion = 3
-    add_array(spec.description.output, "y", (3, 2, 2))
     samples = [{"x": np.ones((3, size, size), np.float32)} for size in (2, 3, 3)]
-    report = mlt.quantize_calibrated(Model.from_spec(spec), samples, nbits=4, only_if_smaller=False).quantization_report
+    report = mlt.quantize_calibrated(array_model(), samples, nbits=4, only_if_smaller=False).quantization_report
     assert report.samples == 2 and any("1 samples of other shapes" in warning for warning in report.warnings)
 
 

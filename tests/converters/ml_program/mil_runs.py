@@ -10,12 +10,18 @@ from mil_programs import Ref, add_operation, new_program
 
 from mltoolkit.model import Model
 
+# A program must have an input.
+UNUSED = {"unused": np.zeros(1, np.float32)}
+
 
 def program_of_one(
     kind: str, inputs: Mapping[str, Any], constants: Mapping[str, Any], outputs: Mapping[str, tuple[str, Any]]
 ) -> Any:
-    """A model of one operation: arrays (or lists of them) are its inputs, all outputs are given out."""
-    arrays = dict(_named(inputs))
+    """A model of one operation: arrays (or lists of them) are its inputs, all outputs are given out.
+
+    Without inputs it has one that nothing reads, :data:`UNUSED`.
+    """
+    arrays = dict(_named(inputs)) or UNUSED
     spec, block = new_program({name: (array.dtype.name, array.shape) for name, array in arrays.items()}, outputs)
     bound = {
         name: [Ref(f"{name}{index}") for index in range(len(given))] if isinstance(given, list) else Ref(name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mil_programs import Ref, add_operation, new_program
+from mil_runs import UNUSED, program_of_one
 
 from mltoolkit.errors import MLToolkitError
 from mltoolkit.model import Model
@@ -148,10 +148,7 @@ DAMAGE: list[Any] = [
 def program(operation: tuple[str, dict[str, Any], dict[str, Any], list[tuple[str, int]]]) -> tuple[Any, Any]:
     kind, arrays, constants, declared = operation
     outputs = {f"out{index}": (dtype, (None,) * rank) for index, (dtype, rank) in enumerate(declared)}
-    fed = arrays or {"unused": X}
-    spec, block = new_program({name: (array.dtype.name, array.shape) for name, array in fed.items()}, outputs)
-    add_operation(block, kind, {name: Ref(name) for name in arrays} | constants, outputs)
-    return spec, fed
+    return program_of_one(kind, arrays, constants, outputs), arrays or UNUSED
 
 
 def test_all_are_sound_when_undamaged() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mil_programs import Ref, add_operation, new_program
+from mil_runs import UNUSED, program_of_one
 
 from mltoolkit.errors import MLToolkitError
 from mltoolkit.model import Model
@@ -159,11 +159,7 @@ def program(kind: str, arrays: dict[str, Any], constants: dict[str, Any], ranks:
     outputs = {
         f"out{index}": (dtype, (None,) * rank) for index, (dtype, rank) in enumerate(zip(types, ranks, strict=True))
     }
-    # A program must have an input.
-    fed = arrays or {"unused": X}
-    spec, block = new_program({name: (array.dtype.name, array.shape) for name, array in fed.items()}, outputs)
-    add_operation(block, kind, {name: Ref(name) for name in arrays} | constants, outputs)
-    return spec, fed
+    return program_of_one(kind, arrays, constants, outputs), arrays or UNUSED
 
 
 def test_all_are_sound_when_undamaged() -> None:

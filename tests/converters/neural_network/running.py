@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 import onnxruntime
+import pytest
 from numpy.typing import NDArray
 
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.registry import layer_converters
+from mltoolkit.errors import MLToolkitError
 from mltoolkit.formats.protobuf import proto_module
 from mltoolkit.formats.weights import write_float32
 from mltoolkit.graph.builder import Dimension, GraphBuilder, known_shape
@@ -27,6 +29,18 @@ def new_layer(
     params = getattr(layer, kind)
     params.SetInParent()
     return layer, params
+
+
+def is_refused(attempt: Callable[[], object], layer: Any, seed: int) -> bool:
+    """Whether a damaged layer is refused, and named; errors of other kinds than ours fail the test."""
+    try:
+        attempt()
+    except MLToolkitError as error:
+        assert layer.name in str(error), error
+        return True
+    except Exception as error:
+        pytest.fail(f"seed {seed}: {type(error).__name__}: {error}\n{layer}")
+    return False
 
 
 def set_weight(params: Any, values: Any) -> None:
