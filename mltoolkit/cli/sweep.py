@@ -112,8 +112,9 @@ def sweep(
 
 def _calibration_data(text: str) -> str | float:
     """A share of the samples, or where others lie."""
+    given(text, "--calibration")
     try:
-        return str(given(text, "--calibration")) if Path(text).exists() else float(text)
+        return text if Path(text).exists() else float(text)
     except ValueError:
         return text
 

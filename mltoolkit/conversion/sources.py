@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from mltoolkit.errors import ArgumentError, ModelFileError
 from mltoolkit.formats.foreign_files import recognise
+from mltoolkit.formats.read_faults import missing_file
 
 SourceKind = Literal["keras", "onnx", "coreml", "torch", "tensorflow"]
 
@@ -105,7 +106,7 @@ def _recognise_path(source: str | os.PathLike[str]) -> Source:
         raise ArgumentError(f"{source!r} is not a path", fix=FORMS)
     path = Path(os.path.expanduser(text))  # noqa: PTH111  # leaves a user that does not exist as it is
     if not path.exists():
-        raise ModelFileError("there is no such file", where=str(path))
+        raise missing_file(path, _SUFFIXES)
     if path.is_dir() and path.suffix.lower() != ".mlpackage":
         if (path / "saved_model.pb").is_file():
             return Source("tensorflow", path, path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,16 @@ from mltoolkit.formats.wire_scan import scan_wire
 MODEL_SUFFIXES = (".mlmodel", ".mlpackage")
 
 
-def missing_file(file: Path) -> ModelFileError:
-    """There is no such file: the names like it in that folder."""
+def missing_file(file: Path, suffixes: Collection[str] = MODEL_SUFFIXES) -> ModelFileError:
+    """There is no such file: the names like it in that folder, of those with one of the suffixes."""
     folder = file.parent
     if not folder.is_dir():
         return ModelFileError(f"there is no file {str(file)!r}", fix=f"The folder {str(folder)!r} does not exist")
     try:
-        models = sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in MODEL_SUFFIXES)
+        models = sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in suffixes)
     except OSError:
         models = []
-    where_models = did_you_mean(file.name, models) if models else "That folder holds no .mlmodel and no .mlpackage"
+    where_models = did_you_mean(file.name, models) if models else f"That folder holds no {' and no '.join(suffixes)}"
     return ModelFileError(f"there is no file {str(file)!r}", fix=where_models)
 
 

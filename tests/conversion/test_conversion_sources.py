@@ -87,7 +87,7 @@ def test_what_is_no_model_is_told_the_forms(source: object, message: str) -> Non
 
 
 def test_missing_files_and_unknown_suffixes(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="there is no such file"):
+    with pytest.raises(ModelFileError, match="there is no file"):
         recognise_source(tmp_path / "none.onnx")
     path = tmp_path / "model.bin"
     onnx.save(onnx_classifier(), path)
@@ -108,3 +108,12 @@ def test_no_framework_is_imported_to_look_at_a_source() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]", found.stdout
+
+
+def test_a_missing_file_brings_the_names_like_it(tmp_path: Path) -> None:
+    (tmp_path / "classifier.onnx").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(ModelFileError, match=r"Did you mean 'classifier\.onnx'\?"):
+        recognise_source(tmp_path / "clasifier.onnx")
+    with pytest.raises(ModelFileError, match=r"The folder .* does not exist"):
+        recognise_source(tmp_path / "nowhere" / "classifier.onnx")

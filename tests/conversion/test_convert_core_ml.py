@@ -194,7 +194,7 @@ def test_a_wrong_export_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_bad_sources_and_targets(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="there is no such file"):
+    with pytest.raises(ModelFileError, match="there is no file"):
         mlt.convert(tmp_path / "none.mlmodel")
     (tmp_path / "damaged.mlmodel").write_bytes(digit_model_path().read_bytes()[:500])
     with pytest.raises(ModelFileError, match=r"damaged.mlmodel"):
