@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.registry import layer_converters
-from mltoolkit.errors import MLToolkitError
+from mltoolkit.errors import InvalidModelError, MLToolkitError
 from mltoolkit.formats.protobuf import proto_module
 from mltoolkit.formats.weights import write_float32
 from mltoolkit.graph.builder import Dimension, GraphBuilder, known_shape
@@ -29,6 +29,13 @@ def new_layer(
     params = getattr(layer, kind)
     params.SetInParent()
     return layer, params
+
+
+def check_refused(layer: Any, shapes: Mapping[str, Sequence[Dimension]], *, match: str, **options: Any) -> None:
+    """Check that a layer is refused as a damaged one, with a message and its name; see :func:`convert_layer`."""
+    with pytest.raises(InvalidModelError, match=match) as caught:
+        convert_layer(layer, shapes, **options)
+    assert "'the layer'" in str(caught.value)
 
 
 def is_refused(attempt: Callable[[], object], layer: Any, seed: int) -> bool:

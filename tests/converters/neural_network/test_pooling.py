@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import assert_close, compute, convert_layer, new_layer, run_layer
+from running import assert_close, check_refused, compute, convert_layer, new_layer, run_layer
 from spatial_reference import Borders, Pair, pool, same_borders
 
 from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.pooling import pooling
-from mltoolkit.errors import InvalidModelError, UnsupportedModelError
+from mltoolkit.errors import UnsupportedModelError
 from mltoolkit.graph.builder import GraphBuilder
 
 KINDS = {"max": 0, "average": 1, "l2": 2}
@@ -173,9 +173,7 @@ def test_broken_layers_are_refused(case: str) -> None:
     layer, params = pool_layer("max", (3, 3), (2, 2))
     breaks, message = BROKEN[case]
     breaks(params)
-    with pytest.raises(InvalidModelError, match=message) as caught:
-        convert_layer(layer, {"x": (1, 3, 8, 8)})
-    assert "the layer" in str(caught.value)
+    check_refused(layer, {"x": (1, 3, 8, 8)}, match=message)
 
 
 @pytest.mark.parametrize("borders", [((2, 0), (0, 0)), ((0, 5), (1, 0)), ((3, 2), (2, 2))])
