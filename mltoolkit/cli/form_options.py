@@ -75,6 +75,24 @@ def form_arguments(
     return {name: value for name, value in given.items() if value is not None}
 
 
+def check_sizes(arguments: dict[str, Any]) -> None:
+    """Check that a size goes with the granularity that has it.
+
+    Raises:
+        ArgumentError: it would have no effect.
+    """
+    granularity = arguments.get("granularity")
+    for name, needed in (("block_size", "per_block"), ("group_size", "per_grouped_channel")):
+        if name in arguments and granularity != needed:
+            raise ArgumentError(
+                f"--{name.replace('_', '-')} has no effect here", fix=f"Give --granularity {needed}, or leave it out"
+            )
+    if "channel_axis" in arguments and granularity != "per_grouped_channel" and "cluster_dim" not in arguments:
+        raise ArgumentError(
+            "--channel-axis has no effect here", fix="Give --granularity per_grouped_channel, or leave it out"
+        )
+
+
 def check_for_calibration(arguments: dict[str, Any]) -> None:
     """Check that calibration knows the forms.
 

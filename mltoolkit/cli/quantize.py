@@ -111,6 +111,8 @@ def quantize(
         *(granularity, block_size, group_size, channel_axis, cluster_dim),
         *(per_channel_scale, unsigned, minimum_deployment_target),
     )
+    if settings is None:  # which may have granularities of their own
+        forms.check_sizes(form_arguments)
     import_custom_layers(custom_layers)
     source = load(model)
     check_target(source.spec, target)
