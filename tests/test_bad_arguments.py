@@ -100,6 +100,14 @@ def test_factors_of_pictures(junk: Any) -> None:
     refused(mlt.ImageInput, bias=junk, says="bias is")
 
 
+def test_factors_become_plain_numbers() -> None:
+    picture = mlt.ImageInput(scale=np.float32(0.5), bias=np.array([1, 2, 3]))
+    assert (picture.scale, picture.bias) == (0.5, (1.0, 2.0, 3.0))
+    assert type(picture.scale) is float
+    refused(mlt.ArrayInput, (1,), default="none", says="is a number, not 'none'")
+    refused(mlt.SizeRange, None, says="whole numbers")
+
+
 def test_generators_are_read_once(model: mlt.Model) -> None:
     """What needs the samples twice reads an iterator into memory."""
     page = mlt.comparison_page(model, model, (picture for picture in PICTURES), progress=False)

@@ -40,7 +40,8 @@ class SizeRange:
 
     def __post_init__(self) -> None:
         sizes = (self.lower, self.upper, self.default)
-        if any(size is not None and (isinstance(size, bool) or not isinstance(size, int)) for size in sizes):
+        wanted = (self.lower, *(size for size in sizes[1:] if size is not None))
+        if any(isinstance(size, bool) or not isinstance(size, int) for size in wanted):
             raise ArgumentError(f"sizes of a range are whole numbers, not {sizes}")
         upper = self.upper if self.upper is not None else max(self.lower, self.default or 0)
         if not 1 <= self.lower <= (self.default if self.default is not None else self.lower) <= upper:
@@ -71,9 +72,11 @@ class ArrayInput:
         if self.shape is not None and self.shapes:
             raise ArgumentError("an input has one shape or several, not both", fix="Give either shape or shapes")
         _check_text(self.description)
-        if not _are_sizes(self.shape) or not _is_list(self.shapes) or not all(map(_are_sizes, self.shapes)):
+        if not _are_sizes(self.shape) or not _is_list(self.shapes) or not all(map(_is_list, self.shapes)):
             wrong = {"shape": self.shape, "shapes": self.shapes}
             raise ArgumentError(f"a shape is a list of sizes, not {wrong}", fix="Give a list such as (1, 3, 224, 224)")
+        if self.default is not None and not isinstance(self.default, int | float | np.number):
+            raise ArgumentError(f"the default of an input is a number, not {self.default!r}")
         for size in (*(self.shape or ()), *(size for shape in self.shapes for size in shape)):
             whole = isinstance(size, int) and not isinstance(size, bool) and size >= 1
             if size is not None and not whole and not isinstance(size, SizeRange):
@@ -108,7 +111,7 @@ class ImageInput:
         if self.layout not in (None, "NCHW", "NHWC"):
             raise ArgumentError(f"{self.layout!r} is no layout", fix="Give NCHW or NHWC")
         for name in ("scale", "bias"):
-            _check_factors(name, getattr(self, name))
+            object.__setattr__(self, name, _factors(name, getattr(self, name)))
         _check_text(self.description)
         pairs = ([] if self.size is None else [self.size], self.sizes)
         if not _is_list(self.sizes) or not all(_is_list(pair) and len(pair) == 2 for some in pairs for pair in some):
@@ -133,13 +136,14 @@ def _check_text(description: object) -> None:
         raise ArgumentError(f"description is a text, not {description!r}")
 
 
-def _check_factors(name: str, given: object) -> None:
+def _factors(name: str, given: object) -> float | tuple[float, ...]:
     try:
-        finite = bool(np.isfinite(np.asarray(given, np.float64)).all())
+        numbers = np.asarray(given, np.float64)
     except (TypeError, ValueError):
-        finite = False
-    if not finite:
+        numbers = np.array(np.nan)
+    if numbers.ndim > 1 or not np.isfinite(numbers).all():
         raise ArgumentError(f"{name} is {given!r}", fix="Give a number, or one a channel")
+    return float(numbers) if numbers.ndim == 0 else tuple(numbers.tolist())
 
 
 @dataclass(frozen=True)
