@@ -112,7 +112,7 @@ def attempt(path: Path, seed: int) -> tuple[str, int]:
     return "ran", given
 
 
-def checked(path: Path, seed: int, watch: Watch) -> str:
+def checked(path: Path, seed: int, watch: Watch, *, first: bool = True) -> str:
     """The outcome of an attempt; after a ``!`` what it should not have done."""
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     watch.watching = True
@@ -129,6 +129,9 @@ def checked(path: Path, seed: int, watch: Watch) -> str:
     if outside:
         return "! " + json.dumps(f"{outcome}, but read {outside}")
     if outcome not in ("ran", "PredictionError") and peak > _BESIDE + _TIMES * (size + given):
+        if first:
+            # Now and then a table of Python's own grows, such as that of interned strings: by 3.8 MB on Python 3.13.
+            return checked(path, seed, watch, first=False)
         return "! " + json.dumps(f"{outcome}, but {peak:,} bytes were allocated for a package of {size:,}")
     return outcome
 
