@@ -1,6 +1,6 @@
 """Run benchmarks one after the other, each in a process of its own, and put their tables into the documentation.
 
-    python benchmarks/all.py --write             # docs/benchmarks.md and docs/visualization.md, half an hour
+    python benchmarks/all.py --write             # docs/benchmarks.md and docs/visualization.md, a quarter of an hour
     python benchmarks/all.py --write runtime     # those named
     python benchmarks/all.py --write --long      # also the tables of the other pages: hours
     python benchmarks/all.py --quick --write --docs /tmp/pages/docs    # whether they all run

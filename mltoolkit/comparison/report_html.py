@@ -35,7 +35,7 @@ def report_html(report: ComparisonReport) -> str:
         parts += [section(f"Output {output.name}"), facts(output_figures(output))]
     if report.worst:
         rows = ((row.name, difference(row)) for row in report.worst)
-        parts += [section("Inputs that differ most"), table(("input", "first model -> second model"), rows)]
+        parts += [section("Inputs that differ most"), table(("input", "first model → second model"), rows)]
     if report.unreadable:
         shown = report.unreadable[:_UNREADABLE_SHOWN]
         listed = table(("file", "reason"), ((item.name, item.reason) for item in shown))

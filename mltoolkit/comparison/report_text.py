@@ -83,13 +83,13 @@ def difference(row: InputComparison) -> str:
     """Both models' answers to one input, and how far they lie apart."""
     parts = []
     if row.reference_label is not None:
-        parts.append(f"{row.reference_label} ({row.reference_score:.3f}) -> {row.other_label} ({row.other_score:.3f})")
+        parts.append(f"{row.reference_label} ({row.reference_score:.3f}) → {row.other_label} ({row.other_score:.3f})")
     if row.kl is not None:
         parts.append(f"KL {row.kl:.3g}")
     for output in row.outputs:
         values = ""
         if output.reference_value is not None:
-            values = f"{output.reference_value:.6g} -> {output.other_value:.6g}, "
+            values = f"{output.reference_value:.6g} → {output.other_value:.6g}, "
         more = "" if output.ssim is None else f", SSIM {output.ssim:.4f}"
         more += "" if output.equal is None else f", {100 * output.equal:.2f} % of the elements equal"
         parts.append(f"{output.name}: {values}SNR {_db(output.snr_db)}, PSNR {_db(output.psnr_db)}{more}")

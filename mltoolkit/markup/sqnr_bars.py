@@ -22,5 +22,5 @@ def sqnr_bar(decibels: float | None) -> Html:
     if decibels is None:
         return Html("")
     if math.isinf(decibels):
-        return bar(float(decibels > 0), "exact" if decibels > 0 else "nothing left", rating_of(decibels))
+        return bar(float(decibels > 0), "equal" if decibels > 0 else "nothing left", rating_of(decibels))
     return bar(decibels / FULL_DB, f"{decibels:z.1f} dB", rating_of(decibels))

@@ -180,7 +180,7 @@ def _node(node: Node) -> dict[str, Any]:
 
 def _quality(decibels: float) -> dict[str, Any]:
     if math.isinf(decibels):
-        text, share = ("exact", 1.0) if decibels > 0 else ("nothing left", 0.0)
+        text, share = ("equal", 1.0) if decibels > 0 else ("nothing left", 0.0)
     else:
         text, share = f"{decibels:.1f} dB", round(max(0.0, decibels) / FULL_DB, 3)
     return {"db": text, "share": share, "rating": rating_of(decibels)}

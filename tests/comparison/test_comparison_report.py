@@ -155,14 +155,14 @@ def test_html_shows_what_the_text_shows() -> None:
     page = Elements()
     page.feed(report._repr_html_())
     assert "50.00 %" in page.text
-    assert "cat (0.900) -> dog (0.800); KL 0.2" in page.text
+    assert "cat (0.900) → dog (0.800); KL 0.2" in page.text
 
 
 def test_worst_inputs_show_every_figure() -> None:
     rows = [measured(0, 12.0, ssim=0.5), measured(1, 11.0, equal=0.25, reference_value=2.0, other_value=3.0)]
     text = str(report_of(rows, class_count=None, compared_by=None))
     assert "input 0: y: SNR 12.00 dB, PSNR 18.00 dB, SSIM 0.5000" in text
-    assert "input 1: y: 2 -> 3, SNR 11.00 dB, PSNR 17.00 dB, 25.00 % of the elements equal" in text
+    assert "input 1: y: 2 → 3, SNR 11.00 dB, PSNR 17.00 dB, 25.00 % of the elements equal" in text
 
 
 def test_long_lists_of_unreadable_files_are_cut() -> None:

@@ -104,7 +104,7 @@ def test_nothing_given_becomes_markup() -> None:
 
 
 def test_bars_say_in_words_what_they_show() -> None:
-    for decibels, words in ((31.26, "31.3 dB"), (math.inf, "exact"), (-math.inf, "nothing left"), (-3.0, "-3.0 dB")):
+    for decibels, words in ((31.26, "31.3 dB"), (math.inf, "equal"), (-math.inf, "nothing left"), (-3.0, "-3.0 dB")):
         assert words in Page(sqnr_bar(decibels)).text
     assert sqnr_bar(None) == ""
     assert isinstance(sqnr_bar(1.0), Html)
