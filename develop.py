@@ -111,7 +111,7 @@ def main() -> None:
         run(python, "-m", "check_jsonschema", *schema, *sorted((PROJECT / ".github" / "workflows").glob("*.yml")))
     elif arguments.job == "docs":
         run(python, "-m", "mkdocs", "build", "--strict", *rest)
-        print(f"The first page: {PROJECT / 'build' / 'site' / 'index.html'}")
+        print(f"The first page: {PROJECT / 'build' / 'site' / 'index.html'} (its search needs a server: mkdocs serve)")
 
 
 if __name__ == "__main__":
