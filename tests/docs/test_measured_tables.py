@@ -57,9 +57,7 @@ def test_every_block_names_its_script_and_its_command() -> None:
             assert Path(page).relative_to("docs").as_posix() in known[script], f"{page}: {match['name']}"
             # The command, then the date of the run or that it was not kept.
             under = match["text"].strip().split("\n")[0]
-            assert re.match(
-                rf"`python benchmarks/{script}\.py[^`]*`: \d{{4}}-\d\d-\d\d, Python 3", under
-            )
+            assert re.match(rf"`python benchmarks/{script}\.py[^`]*`: \d{{4}}-\d\d-\d\d, Python 3", under)
     assert len(set(names)) == len(names), "a mark stands in a page twice"
 
 
