@@ -13,6 +13,7 @@ from mltoolkit.converters.neural_network.context import LayerContext
 from mltoolkit.converters.neural_network.five_axes import five_axes, without_leading_ones
 from mltoolkit.converters.neural_network.preprocessing import preprocess
 from mltoolkit.errors import InvalidModelError, UnsupportedModelError, did_you_mean
+from mltoolkit.formats.array_shapes import same_elements
 from mltoolkit.formats.features import ArrayFeature, ImageFeature, Interface, ScalarFeature
 from mltoolkit.graph.builder import known_shape, shape_of
 
@@ -205,10 +206,6 @@ def _contradiction(name: str, described: tuple[int, ...], found: tuple[Any, ...]
     )
 
 
-def _without_ones(shape: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(size for size in shape if size != 1)
-
-
 def _image_output(
     context: LayerContext, feature: ImageFeature, value: ir.Value, described: tuple[int, ...] | None
 ) -> ir.Value:
@@ -216,7 +213,7 @@ def _image_output(
     channels_found = shape[-3] if len(shape) >= 3 else 1
     if channels_found != feature.channels:
         raise _contradiction(feature.name, (feature.channels, feature.height, feature.width), shape)
-    if described is not None and _without_ones(shape) != _without_ones(described):
+    if described is not None and not same_elements(shape, described):
         raise _contradiction(feature.name, described, shape)
     return context.builder.op("Reshape", value, context.builder.constant([feature.channels, *_tail(context, value)]))
 
@@ -246,7 +243,7 @@ def _array_output(context: LayerContext, network: Any, feature: ArrayFeature, va
 
 def _check_described(context: LayerContext, feature: ArrayFeature, shape: tuple[Any, ...]) -> None:
     found = _with_sequence_and_batch(context, shape) if context.rank5 else shape
-    if all(isinstance(size, int) for size in found) and _without_ones(found) != _without_ones(feature.shape):
+    if all(isinstance(size, int) for size in found) and not same_elements(found, feature.shape):
         raise _contradiction(feature.name, feature.shape, found)
 
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mltoolkit.formats.array_shapes import same_elements
+
 Array = NDArray[Any]
 
 
@@ -124,8 +126,4 @@ def _candidates(stored: Array, constant: Array, exchange: bool, blocks: int) -> 
 
 def _fits_exchanged(file_shape: tuple[int, ...], hub_shape: tuple[int, ...]) -> bool:
     swapped = (*file_shape[:-2], file_shape[-1], file_shape[-2])
-    return _without_ones(swapped) == _without_ones(hub_shape)
-
-
-def _without_ones(shape: tuple[int, ...]) -> list[int]:
-    return [size for size in shape if size != 1]
+    return same_elements(swapped, hub_shape)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.errors import InputError
+from mltoolkit.formats.array_shapes import same_elements
 from mltoolkit.formats.features import ArrayFeature, Feature, ImageFeature
 
 #: Compared in lower case.
@@ -139,11 +140,7 @@ def _rows(feature: Feature, shape: tuple[int, ...]) -> int | None:
 
 def _fits(feature: Feature, shape: tuple[int, ...]) -> bool:
     if isinstance(feature, ArrayFeature):
-        return feature.allows(shape) or _without_ones(shape) == _without_ones(feature.shape)
+        return feature.allows(shape) or same_elements(shape, feature.shape)
     if isinstance(feature, ImageFeature):
         return len(shape) in (2, 3)
     return math.prod(shape) == 1
-
-
-def _without_ones(shape: tuple[int, ...]) -> list[int]:
-    return [size for size in shape if size != 1]

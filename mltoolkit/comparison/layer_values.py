@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,12 +80,3 @@ def layer_values(graph: ModelGraph) -> list[LayerValue]:
             value = next((name for name in (blob.value, blob.name) if name in held), "")
             found.append(LayerValue(number, layer.name, layer.type, blob.name, value, blob.shape))
     return found
-
-
-def same_elements(a: Sequence[int], b: Sequence[int]) -> bool:
-    """Whether two shapes differ in axes of size 1 alone: a network's rank-5 blobs against a program's tensors.
-
-    >>> same_elements((1, 10, 1, 1), (1, 10))
-    True
-    """
-    return [size for size in a if size != 1] == [size for size in b if size != 1]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mltoolkit.comparison.layer_cuts import CutGraph
-from mltoolkit.comparison.layer_values import same_elements
 from mltoolkit.comparison.noise import Powers, signal_and_noise
+from mltoolkit.formats.array_shapes import same_elements
 from mltoolkit.runtime.freed_memory import return_freed_memory
 
 _Feeds = Mapping[str, NDArray[Any]]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mltoolkit.errors import InputError, UnsupportedModelError, did_you_mean
+from mltoolkit.formats.array_shapes import same_elements
 from mltoolkit.formats.features import ArrayFeature, Feature, ImageFeature, Interface, ScalarFeature
 from mltoolkit.runtime.images import prepare_image
 
@@ -129,7 +130,7 @@ def bind_array(feature: ArrayFeature, value: Any, dtype: DTypeLike, *, leading_a
     shape = array.shape
     extended = leading_axes and len(shape) == len(feature.shape) + 2 and shape[2:] == feature.shape and min(shape) > 0
     if not extended and not feature.allows(shape):
-        if 0 in feature.shape or _without_ones(shape) != _without_ones(feature.shape):
+        if 0 in feature.shape or not same_elements(shape, feature.shape):
             raise InputError(
                 f"the array has shape {shape}, which the model does not allow",
                 where=f"input {feature.name!r}",
@@ -139,10 +140,6 @@ def bind_array(feature: ArrayFeature, value: Any, dtype: DTypeLike, *, leading_a
     if not array.size:
         raise InputError(f"the array of shape {shape} is empty", where=f"input {feature.name!r}")
     return array
-
-
-def _without_ones(shape: tuple[int, ...]) -> list[int]:
-    return [size for size in shape if size != 1]
 
 
 def describe_shapes(feature: ArrayFeature) -> str:

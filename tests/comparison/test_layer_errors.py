@@ -14,10 +14,10 @@ from core_ml_pipelines import RGB, add_array, add_picture, mixing, pictures
 
 import mltoolkit as mlt
 from mltoolkit.comparison import LayerReport, compare_layers, snr_db
-from mltoolkit.comparison.layer_values import same_elements
 from mltoolkit.comparison.name_matching import match_names
 from mltoolkit.digits import digit_images_path, digit_model_path
 from mltoolkit.errors import ArgumentError, ComparisonError, InputError
+from mltoolkit.formats.array_shapes import same_elements
 
 PICTURES = digit_images_path()
 
