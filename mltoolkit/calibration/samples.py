@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 
-import numpy as np
-
 from mltoolkit.calibration.feeds import CalibrationFeeds
+from mltoolkit.comparison.hold_out import drawn_apart
 from mltoolkit.errors import ArgumentError
 
 _log = logging.getLogger(__name__)
@@ -22,15 +21,13 @@ def split_samples(feeds: CalibrationFeeds, share: float, seed: int) -> tuple[Cal
     Raises:
         ArgumentError: of so many samples that share is none, or all.
     """
-    count = round(share * len(feeds))
     if not share:
         return feeds, None
-    if count < 1 or count >= len(feeds):
+    own, apart = drawn_apart(len(feeds), share, seed)
+    if not own or not apart:
         raise ArgumentError(
             f"a share of {share} of {len(feeds)} samples cannot be held out", fix="Give more samples, or held_out=0.5"
         )
-    order = np.random.default_rng(seed).permutation(len(feeds))
-    apart, own = sorted(order[:count].tolist()), sorted(order[count:].tolist())
     return feeds.take(own), feeds.take(apart)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
+from mltoolkit.comparison.hold_out import drawn_apart
 from mltoolkit.comparison.sources import Sample
 from mltoolkit.errors import ArgumentError
 
@@ -28,14 +27,13 @@ def split(samples: Sequence[Sample], share: float) -> tuple[list[Sample], list[S
         raise ArgumentError(
             f"calibration_data is {share!r}", fix="Give samples, or a share of them above 0 and below 1"
         )
-    count = round(share * len(samples))
-    if count in (0, len(samples)):
+    comparing, calibrating = drawn_apart(len(samples), share, _SEED)
+    if not comparing or not calibrating:
         raise ArgumentError(
             f"a share of {share:g} of {len(samples)} samples leaves none for the other side", fix="Give more samples"
         )
-    calibrating = set(np.random.default_rng(_SEED).permutation(len(samples))[:count].tolist())
-    sides: tuple[list[Sample], list[Sample]] = [], []
-    for sample in samples:
-        side = sides[sample.index in calibrating]
-        side.append(replace(sample, index=len(side)))
-    return sides
+    return _numbered(samples, comparing), _numbered(samples, calibrating)
+
+
+def _numbered(samples: Sequence[Sample], chosen: Sequence[int]) -> list[Sample]:
+    return [replace(samples[place], index=index) for index, place in enumerate(chosen)]
