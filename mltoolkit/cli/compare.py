@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, Samples, examples, free_path, given, import_custom_layers
+from mltoolkit.cli.options import Json, Layers, Progress, Samples, examples, free_path, given, import_custom_layers
 from mltoolkit.cli.printing import print_json
 
 _EXAMPLES = examples(
@@ -45,10 +45,7 @@ def compare(
         typer.Option(metavar="FILE", help="Write the errors over the layers as a plot: .png, .svg or .pdf."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing report or plot.")] = False,
-    progress: Annotated[
-        bool | None,
-        typer.Option("--progress/--no-progress", help="A progress bar on stderr; on a terminal by default."),
-    ] = None,
+    progress: Progress = None,
     as_json: Json = False,
     custom_layers: Layers = None,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, examples, free_path, import_custom_layers
+from mltoolkit.cli.options import Json, Layers, examples, free_path, import_custom_layers, target_option
 from mltoolkit.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -42,11 +42,7 @@ def convert(
     precision: Annotated[str, typer.Option(help="float32 or float16.")] = "float32",
     target: Annotated[
         str | None,
-        typer.Option(
-            "--target",
-            "--minimum-deployment-target",
-            help="The oldest system that shall run it, such as iOS16 or macOS13.",
-        ),
+        target_option("The oldest system that shall run it, such as iOS16 or macOS13."),
     ] = None,
     labels: Annotated[
         str | None, typer.Option(metavar="FILE", help="A classifier's labels: a text file, one a line.")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mltoolkit.cli.options import target_option
 from mltoolkit.errors import ArgumentError
 
 _PANEL = "Forms of ML Programs"
@@ -41,11 +42,9 @@ Unsigned = Annotated[
 ]
 Target = Annotated[
     str | None,
-    typer.Option(
-        "--target",
-        "--minimum-deployment-target",
+    target_option(
+        "The oldest system that the model shall run on; raising it brings the forms of that system.",
         metavar="iOS18",
-        help="The oldest system that the model shall run on; raising it brings the forms of that system.",
         rich_help_panel=_PANEL,
     ),
 ]

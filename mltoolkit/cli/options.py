@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,10 @@ Samples = Annotated[
         "input or .npy files for a single one, each with one sample or many along a further first axis.",
     ),
 ]
+Progress = Annotated[
+    bool | None,
+    typer.Option("--progress/--no-progress", help="A progress bar on stderr; on a terminal by default."),
+]
 Layers = Annotated[
     list[str] | None,
     typer.Option("--custom-layers", metavar="FILE", help="Python file that registers custom layers; may be repeated."),
@@ -28,6 +32,11 @@ Layers = Annotated[
 Function = Annotated[
     str, typer.Option("--function", metavar="NAME", help="Which function of an ML Program that has several.")
 ]
+
+
+def target_option(help: str, **options: Any) -> Any:
+    """``--target``: the oldest system that a model shall run on, in the words of the command."""
+    return typer.Option("--target", "--minimum-deployment-target", help=help, **options)
 
 
 def given(text: str | Path, name: str) -> str | Path:

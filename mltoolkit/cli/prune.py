@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, ModelPath, examples, free_path
+from mltoolkit.cli.options import Json, ModelPath, examples, free_path, target_option
 from mltoolkit.cli.printing import print_json
 from mltoolkit.errors import ArgumentError
 from mltoolkit.markup.text import bytes_text
@@ -49,12 +49,7 @@ def prune(
     ] = None,
     minimum_deployment_target: Annotated[
         str | None,
-        typer.Option(
-            "--target",
-            "--minimum-deployment-target",
-            metavar="iOS18",
-            help="The oldest system that the model shall run on.",
-        ),
+        target_option("The oldest system that the model shall run on.", metavar="iOS18"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the output, or even the model itself.")] = False,
     as_json: Json = False,

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from mltoolkit.cli.options import Json, Layers, ModelPath, Samples, examples, given, import_custom_layers
+from mltoolkit.cli.options import (
+    Json,
+    Layers,
+    ModelPath,
+    Progress,
+    Samples,
+    examples,
+    given,
+    import_custom_layers,
+    target_option,
+)
 from mltoolkit.cli.printing import print_json
 
 _EXAMPLES = examples(
@@ -56,11 +66,9 @@ def sweep(
     ] = None,
     minimum_deployment_target: Annotated[
         str | None,
-        typer.Option(
-            "--target",
-            "--minimum-deployment-target",
+        target_option(
+            "The oldest system that ML Programs shall run on; raising it brings the forms of that system.",
             metavar="iOS18",
-            help="The oldest system that ML Programs shall run on; raising it brings the forms of that system.",
         ),
     ] = None,
     crop: Annotated[str, typer.Option(help="How pictures are fitted: whole or center.")] = "whole",
@@ -69,10 +77,7 @@ def sweep(
     ] = False,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw bytes against agreement.")] = True,
     workers: Annotated[int | None, typer.Option(help="Rows measured at once; one a core by default.")] = None,
-    progress: Annotated[
-        bool | None,
-        typer.Option("--progress/--no-progress", help="A progress bar on stderr; on a terminal by default."),
-    ] = None,
+    progress: Progress = None,
     as_json: Json = False,
     custom_layers: Layers = None,
 ) -> None:
