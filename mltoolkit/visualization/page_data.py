@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mltoolkit.formats.feature_text import describe
 from mltoolkit.formats.layer_summary import WeightTotal, sum_weights
 from mltoolkit.markup.colours import FAMILIES
-from mltoolkit.markup.sqnr_bars import FULL_DB, rating_of
+from mltoolkit.markup.sqnr_bars import rating_of, share_and_text
 from mltoolkit.markup.text import bytes_text, counted, shape_text, shown
 from mltoolkit.visualization.graph import LayerGraph, Node, WeightView
 from mltoolkit.visualization.picture import LABEL_LENGTH, NAME_LENGTH, Frame, Picture, PlacedEdge, short_name, type_line
@@ -179,11 +179,8 @@ def _node(node: Node) -> dict[str, Any]:
 
 
 def _quality(decibels: float) -> dict[str, Any]:
-    if math.isinf(decibels):
-        text, share = ("equal", 1.0) if decibels > 0 else ("nothing left", 0.0)
-    else:
-        text, share = f"{decibels:.1f} dB", round(max(0.0, decibels) / FULL_DB, 3)
-    return {"db": text, "share": share, "rating": rating_of(decibels)}
+    share, text = share_and_text(decibels)
+    return {"db": text, "share": round(max(0.0, share), 3), "rating": rating_of(decibels)}
 
 
 def _weight(weight: WeightView) -> dict[str, Any]:
